@@ -1,0 +1,55 @@
+/**
+ * What the log holds: a header that the fold reads, and data beside it.
+ *
+ * R1  `sequence` orders all records of a spine; the records of one commit are neighbours.
+ * R2  `request` is the id of the causal tree; its root record has `hops` 0.
+ * R3  For a record that tells of a delivery, (`cause`, `agent`) names the delivery: the record that opened it and who
+ *     handles it. For an event that a run emitted the same two name the run it came from.
+ * R4  `dataHash` covers the data with a salt of its own, so that data can be redacted and the rest still verifies.
+ */
+import type { Encoded, Json } from '../kernel/json.ts'
+import type { Sequence } from './sequence.ts'
+
+export interface RecordHeader {
+  /** Milliseconds since 1970 (UTC), stamped by the process that wrote it; never used for order. */
+  readonly time: number
+  /** A user's event type (`inquiry.received`) or a system fact (`spine.*`). */
+  readonly type: string
+  /** Version of a user's event schema; 1 when absent. */
+  readonly version?: number
+  readonly session: string
+  readonly request: string
+  /** What it is ordered by; the session unless the publisher said otherwise. */
+  readonly key: string
+  /** The record that led to this one, 0 for the root of a request. */
+  readonly cause: Sequence
+  /** Distance from the root of the request. */
+  readonly hops: number
+  readonly agent?: string
+  /** Absolute ms: nothing that follows from this record starts after it. */
+  readonly deadline?: number
+}
+
+/** A record on its way to the log: the engine gives it its sequence and its hash. */
+export interface NewRecord extends RecordHeader {
+  /** Encoded once by whoever made it; a record without data has none. */
+  readonly data?: Encoded
+}
+
+/** A record as it is read. */
+export interface LogRecord extends RecordHeader {
+  readonly sequence: Sequence
+  /** Frozen. `null` for a record without data. */
+  readonly data: Json
+  /** Hex of SHA-256(salt ‖ JSON of the data). Absent on a record that comes from this process's own memory. */
+  readonly dataHash?: string
+}
+
+/** The id of an event for the outside: the request's id for its root, else the request and the place in the order. */
+export function eventId(record: LogRecord): string {
+  return record.hops === 0 ? record.request : `${record.request}.${record.sequence}`
+}
+
+export function isSystemType(type: string): boolean {
+  return type.startsWith('spine.')
+}

@@ -1,0 +1,32 @@
+/**
+ * Every bound of the library, with its unit and its reason. `docs/reference/limits.md` is generated from this table.
+ * Names end in the unit; a bound on a count ends in `Max`.
+ */
+const limit = (value: number, unit: string, reason: string) => ({ value, unit, reason })
+
+export const LIMIT_TABLE = {
+  hopsMax: limit(32, 'hops', 'a causal chain that is longer is a loop'),
+  callDepthMax: limit(16, 'calls', 'calls inside calls that are deeper are a loop'),
+  commandsMax: limit(10_000, 'commands', 'journaled calls of one run, so that a replay stays short'),
+  emitsMax: limit(256, 'events', 'events that one run may emit or one batch may publish atomically'),
+  payloadBytesMax: limit(256 * 1024, 'bytes', 'one event, input or reply; larger things belong in a store, by reference'),
+  payloadDepthMax: limit(64, 'levels', 'JSON.stringify overflows the stack at about 10,000; nobody means more than 64'),
+  stepResultBytesMax: limit(900 * 1024, 'bytes', 'one step result, the same on every engine'),
+  commitBytesMax: limit(900 * 1024, 'bytes', 'one commit, the same on every engine (a message of NATS holds 1 MB)'),
+  sessionBytesMax: limit(64 * 1024, 'bytes', 'the state of one session'),
+  nameCharactersMax: limit(128, 'characters', 'names of agents, event types, steps'),
+  idCharactersMax: limit(256, 'characters', 'sessions, keys, idempotency keys'),
+  attemptsMax: limit(1_000, 'attempts', 'attempts of one delivery before it is dead'),
+  concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
+  readRecordsMax: limit(1_000, 'records', 'one page of a read'),
+  commitIdWindow: limit(10_000, 'commits', 'how far back a repeated commit id is recognised after a reopen'),
+  recordCacheRecords: limit(20_000, 'records', 'recent records kept in memory for dispatch'),
+  sessionCacheSessions: limit(10_000, 'sessions', 'session states kept in memory; others are read from the log'),
+  errorCharactersMax: limit(2_000, 'characters', 'an error message or stack kept on the log'),
+} as const
+
+export type LimitName = keyof typeof LIMIT_TABLE
+
+export const limits: { readonly [Name in LimitName]: number } = Object.fromEntries(
+  Object.entries(LIMIT_TABLE).map(([name, entry]) => [name, entry.value]),
+) as { [Name in LimitName]: number }
