@@ -20,6 +20,8 @@ export interface Failure {
   readonly stack?: string
   /** Retrying cannot help. */
   readonly permanent?: boolean
+  /** What a `RetryAfter` asked for. */
+  readonly retryAfterMs?: number
 }
 
 interface FieldTypes {

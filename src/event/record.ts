@@ -46,7 +46,7 @@ export interface LogRecord extends RecordHeader {
 }
 
 /** The id of an event for the outside: the request's id for its root, else the request and the place in the order. */
-export function eventId(record: LogRecord): string {
+export function eventId(record: Pick<LogRecord, 'request' | 'hops' | 'sequence'>): string {
   return record.hops === 0 ? record.request : `${record.request}.${record.sequence}`
 }
 

@@ -15,7 +15,7 @@ const DURATION_MS_MAX = 100 * 365 * 86_400_000
 export function durationMs(duration: unknown, option: string): number {
   const ms = typeof duration === 'number' ? duration : parseText(duration)
   if (Number.isFinite(ms) && ms >= 0 && ms <= DURATION_MS_MAX) return ms
-  throw new SpineError('SPINE_DURATION_INVALID', `${option}: ${JSON.stringify(duration)} is not a duration.`, {
+  throw new SpineError('SPINE_DURATION_INVALID', `${option}: ${shown(duration)} is not a duration.`, {
     value: duration,
     limit: DURATION_MS_MAX,
     fix: "Use a number of milliseconds or a text such as '500ms', '30s', '5m', '2h', '3d'.",
@@ -25,4 +25,10 @@ export function durationMs(duration: unknown, option: string): number {
 function parseText(duration: unknown): number {
   const match = typeof duration === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration.trim()) : null
   return match ? Number(match[1]) * (UNIT_MS[match[2] as string] as number) : Number.NaN
+}
+
+/** Never throws, whatever it is given: JSON knows neither NaN nor a bigint nor a cycle. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  return typeof value === 'number' || typeof value === 'bigint' ? `${value}` : `a value of type ${typeof value}`
 }

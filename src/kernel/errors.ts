@@ -23,6 +23,7 @@ export const ERROR_TABLE = {
   SPINE_AGENT_INVALID: fact(400, false, 'An agent was declared in a way that cannot work.'),
   SPINE_AGENT_UNKNOWN: fact(404, false, 'No agent of that name has ever been registered on this log.'),
   SPINE_AGENT_HOSTED: fact(409, false, 'The agent is hosted by this process, so it cannot be removed or renamed here.'),
+  SPINE_CALL_DEPTH: fact(508, false, 'Calls inside calls are nested more deeply than the limit.'),
   SPINE_CALL_FAILED: fact(502, false, 'A called agent ended without a reply; the cause says why.'),
   SPINE_CLOSED: fact(503, true, 'The spine or its engine is closed.'),
   SPINE_COMMIT_TOO_LARGE: fact(413, false, 'The records of one commit exceed the size limit.'),
@@ -53,7 +54,7 @@ export const ERROR_TABLE = {
   SPINE_REPLAY_MISMATCH: fact(409, false, 'A handler asked for something else than its journal records.'),
   SPINE_REQUEST_CANCELLED: fact(409, false, 'The request was cancelled.'),
   SPINE_REQUEST_UNKNOWN: fact(404, false, 'No request has that id.'),
-  SPINE_SCHEMA_ASYNC: fact(400, false, 'A schema that validates asynchronously was used where only a synchronous one can be.'),
+  SPINE_SCHEMA_ASYNC: fact(400, false, 'An asynchronous schema was used where only a synchronous one can be.'),
   SPINE_SCHEMA_INVALID: fact(422, false, 'A value does not match its schema.'),
   SPINE_STEP_NAME: fact(400, false, 'A step has no name, or two parallel steps share one.'),
   SPINE_STEP_TIMEOUT: fact(504, true, 'A step ran longer than its timeout.'),
@@ -119,7 +120,7 @@ export class SpineError extends Error {
     if (typeof value !== 'object' || value === null) return false
     const candidate = value as { name?: unknown; code?: unknown }
     if (candidate.name !== 'SpineError' || typeof candidate.code !== 'string') return false
-    return candidate.code in ERROR_TABLE && (code === undefined || candidate.code === code)
+    return Object.hasOwn(ERROR_TABLE, candidate.code) && (code === undefined || candidate.code === code)
   }
 }
 

@@ -18,9 +18,10 @@ export interface Encoded {
 
 /** `what` starts the path in errors: `data.items[2].price`. */
 export function encodeJson(value: unknown, what: string, bytesMax: number): Encoded {
-  const copy = copyJson(value, what, 1)
+  const copy = copyJson(value, what, 1, { what, bytesMax, values: 0 })
   const json = JSON.stringify(copy)
-  if (json.length * 3 > bytesMax) refuseTooLarge(json, what, bytesMax)
+  const bytes = json.length * 3 > bytesMax ? utf8Bytes(json) : 0
+  if (bytes > bytesMax) refuseTooLarge(what, bytes, bytesMax)
   return { json, value: copy }
 }
 
@@ -29,9 +30,7 @@ export function encodeOwn(value: Json): Encoded {
   return { json: JSON.stringify(value), value }
 }
 
-function refuseTooLarge(json: string, what: string, bytesMax: number): void {
-  const bytes = utf8Bytes(json)
-  if (bytes <= bytesMax) return
+function refuseTooLarge(what: string, bytes: number | string, bytesMax: number): never {
   throw new SpineError('SPINE_PAYLOAD_TOO_LARGE', `${what} is ${bytes} bytes of JSON; the limit is ${bytesMax}.`, {
     value: bytes,
     limit: bytesMax,
@@ -39,9 +38,18 @@ function refuseTooLarge(json: string, what: string, bytesMax: number): void {
   })
 }
 
+/** One call of `encodeJson`. Every value is at least a byte of JSON, so their count can end a walk early. */
+interface Walk {
+  readonly what: string
+  readonly bytesMax: number
+  values: number
+}
+
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 
-function copyJson(value: unknown, path: string, depth: number): Json {
+function copyJson(value: unknown, path: string, depth: number, walk: Walk): Json {
+  // An array that holds one array twice, sixty times over, is small in memory and endless in JSON.
+  if (++walk.values > walk.bytesMax) refuseTooLarge(walk.what, `more than ${walk.bytesMax}`, walk.bytesMax)
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -61,26 +69,32 @@ function copyJson(value: unknown, path: string, depth: number): Json {
       fix: 'Flatten it, or break the cycle if it refers to itself.',
     })
   }
-  return Array.isArray(value) ? copyArray(value, path, depth) : copyObject(value, path, depth)
+  return Array.isArray(value) ? copyArray(value, path, depth, walk) : copyObject(value, path, depth, walk)
 }
 
-function copyArray(value: readonly unknown[], path: string, depth: number): Json {
+function copyArray(value: readonly unknown[], path: string, depth: number, walk: Walk): Json {
   const copy: Json[] = []
-  for (let index = 0; index < value.length; index++) copy.push(copyJson(value[index], `${path}[${index}]`, depth + 1))
+  for (let index = 0; index < value.length; index++)
+    copy.push(copyJson(value[index], `${path}[${index}]`, depth + 1, walk))
   return Object.freeze(copy)
 }
 
-function copyObject(value: object, path: string, depth: number): Json {
+function copyObject(value: object, path: string, depth: number, walk: Walk): Json {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null && !isForeignPlainObject(prototype)) {
     const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'object'
-    return refuse(path, `a ${name}`, name === 'Date' ? 'Store date.toISOString() instead.' : 'Store a plain object instead.')
+    return refuse(
+      path,
+      `a ${name}`,
+      name === 'Date' ? 'Store date.toISOString() instead.' : 'Store a plain object instead.',
+    )
   }
   const copy: Record<string, Json> = {}
   for (const key of Object.keys(value)) {
-    if (FORBIDDEN_KEYS.has(key)) refuse(path, `the key ${JSON.stringify(key)}`, 'It could change the prototype of what reads it.')
+    if (FORBIDDEN_KEYS.has(key))
+      refuse(path, `the key ${JSON.stringify(key)}`, 'It could change the prototype of what reads it.')
     const item = (value as Record<string, unknown>)[key]
-    if (item !== undefined) copy[key] = copyJson(item, `${path}.${key}`, depth + 1)
+    if (item !== undefined) copy[key] = copyJson(item, `${path}.${key}`, depth + 1, walk)
   }
   return Object.freeze(copy)
 }
@@ -94,14 +108,18 @@ function refuse(path: string, found: string, fix: string): never {
   throw new SpineError('SPINE_PAYLOAD_NOT_JSON', `${path}: ${found} cannot be stored as JSON.`, { value: found, fix })
 }
 
-/** Length in UTF-8 without an encoder, which the pure ring does not have. */
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit < 0xe000
+}
+
+/** Length in UTF-8 without an encoder, which the pure ring does not have; half a surrogate pair is written as U+FFFD. */
 export function utf8Bytes(text: string): number {
   let bytes = 0
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index)
     if (unit < 0x80) bytes += 1
     else if (unit < 0x800) bytes += 2
-    else if (unit >= 0xd800 && unit < 0xdc00) {
+    else if (unit >= 0xd800 && unit < 0xdc00 && isLowSurrogate(text.charCodeAt(index + 1))) {
       bytes += 4
       index++
     } else bytes += 3

@@ -1,0 +1,197 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { durationMs, type Duration } from '../kernel/duration.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { limits } from '../kernel/limits.ts'
+import type { Context, Handoff } from './context.ts'
+import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
+
+export type Order = 'session' | 'key' | 'none'
+
+interface CommonOptions {
+  /** Recorded with every run. Default `'1'`. */
+  readonly version?: string | number
+  /** The event types that this agent may emit or publish. Default: none. */
+  readonly emits?: readonly AnyEventType[]
+  /** Schema of the session state that this agent reads and sets. Default: any JSON object. */
+  readonly session?: StandardSchemaV1
+  /** Handlers of this agent that run at once in one process. Default 16, bounds 1 to 10,000. */
+  readonly concurrency?: number
+  /**
+   * What runs one at a time, in sequence order. Default: events and handoffs of one `'key'`; calls and starts `'none'`.
+   * Setting it applies to all work of the agent.
+   */
+  readonly order?: Order
+  /** Default 10 attempts, `'500ms..1m'` with full jitter (a random delay up to the doubling bound). */
+  readonly retry?: { readonly attempts?: number; readonly backoff?: string }
+  /** Bounds one attempt's running time, suspended time not counted. Default `'5m'`. */
+  readonly timeout?: Duration
+}
+
+export interface ReactionOptions extends CommonOptions {
+  /** The event type, or types, that it reacts to. */
+  readonly on: AnyEventType | readonly AnyEventType[]
+  readonly input?: never
+  readonly output?: never
+}
+
+export interface DirectedOptions extends CommonOptions {
+  readonly on?: never
+  /** What it is asked: `evt.data` of the handler. */
+  readonly input: StandardSchemaV1
+  /** What it replies: the return value of the handler. */
+  readonly output: StandardSchemaV1
+}
+
+export type AgentOptions = ReactionOptions | DirectedOptions
+/** The widest shape: what the library itself works with. */
+export type AnyOptions = CommonOptions & {
+  readonly on?: AnyEventType | readonly AnyEventType[]
+  readonly input?: StandardSchemaV1
+  readonly output?: StandardSchemaV1
+}
+
+/** The address of an agent and, once it has a handler, the agent itself. */
+export interface Agent<Name extends string = string, Options extends AnyOptions = AnyOptions> {
+  readonly name: Name
+  readonly options: Options
+  /** `undefined` for a reference: an address whose code is elsewhere. */
+  readonly handler: AnyHandler | undefined
+  /** Implements a reference. The reference itself stays as it is. */
+  handle(handler: Handler<Options>): Agent<Name, Options>
+}
+
+export type AnyAgent = Pick<Agent, 'name' | 'options' | 'handler'>
+export type AnyHandler = (evt: SpineEvent<string, never>, ctx: never) => unknown
+
+export type InputDataOf<Target> = Target extends { readonly options: { readonly input: infer Schema extends StandardSchemaV1 } }
+  ? StandardSchemaV1.InferInput<Schema>
+  : never
+export type ReplyOf<Target> = Target extends { readonly options: { readonly output: infer Schema extends StandardSchemaV1 } }
+  ? StandardSchemaV1.InferOutput<Schema>
+  : never
+
+type HandledEvent<Options> = Options extends { readonly on: infer On }
+  ? On extends readonly (infer Event)[]
+    ? EventOf<Event>
+    : EventOf<On>
+  : Options extends { readonly input: infer Schema extends StandardSchemaV1 }
+    ? SpineEvent<string, StandardSchemaV1.InferOutput<Schema>>
+    : never
+
+type HandlerResult<Options> = Options extends { readonly output: infer Schema extends StandardSchemaV1 }
+  ? StandardSchemaV1.InferInput<Schema> | Handoff<StandardSchemaV1.InferOutput<Schema>>
+  : // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void
+    void | Handoff
+
+export type Handler<Options extends AnyOptions> = (
+  evt: HandledEvent<Options>,
+  ctx: Context<Options>,
+) => HandlerResult<Options> | Promise<HandlerResult<Options>>
+
+/** One kind of work per agent; the wrong mixture is explained in the type of the option at fault. */
+type OneKind<Options> = Options extends { readonly on: unknown; readonly input: unknown }
+  ? { readonly input: "an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one" }
+  : Options extends { readonly input: unknown }
+    ? Options extends { readonly output: unknown }
+      ? unknown
+      : { readonly output: StandardSchemaV1 }
+    : Options extends { readonly on: unknown }
+      ? unknown
+      : { readonly on: AnyEventType }
+
+/**
+ * Declares an agent: with `on` it reacts to events, with `input` and `output` it does directed work.
+ * Without a handler it is a reference, a typed address for agents that name each other or live elsewhere.
+ *
+ * @throws SPINE_AGENT_INVALID, SPINE_DURATION_INVALID
+ * @example
+ * const scheduling = agent('scheduling', { on: Requirements, emits: [Booked] }, async (evt, ctx) => {
+ *   await ctx.step('book', ({ idempotencyKey }) => calendar.book(evt.data, idempotencyKey), { effect: true })
+ *   ctx.emit(Booked, evt.data)
+ * })
+ */
+export function agent<const Name extends string, const Options extends AnyOptions>(
+  name: Name,
+  options: Options & OneKind<Options>,
+): Agent<Name, Options>
+export function agent<const Name extends string, const Options extends AnyOptions>(
+  name: Name,
+  options: Options & OneKind<Options>,
+  handler: Handler<Options>,
+): Agent<Name, Options>
+export function agent<Name extends string, Options extends AnyOptions>(
+  name: Name,
+  options: Options,
+  handler?: Handler<Options>,
+): Agent<Name, Options> {
+  checkOptions(name, options)
+  return Object.freeze({
+    name,
+    options,
+    handler: handler as AnyHandler | undefined,
+    handle: (implementation: Handler<Options>) => agent(name, options as Options & OneKind<Options>, implementation),
+  })
+}
+
+/** Event types of `on`, however it was written. */
+export function subscriptionsOf(options: AnyOptions): readonly AnyEventType[] {
+  if (options.on === undefined) return []
+  return Array.isArray(options.on) ? (options.on as readonly AnyEventType[]) : [options.on as AnyEventType]
+}
+
+export const RETRY_DEFAULT = { attempts: 10, backoff: '500ms..1m' } as const
+
+export interface RetryPolicy {
+  readonly attempts: number
+  readonly delayMsMin: number
+  readonly delayMsMax: number
+}
+
+/** Reads `{ attempts, backoff: '500ms..1m' }`; a single duration is a constant bound. @throws SPINE_OPTION_INVALID */
+export function retryPolicy(retry: CommonOptions['retry'], what: string, defaults: { attempts: number; backoff: string } = RETRY_DEFAULT): RetryPolicy {
+  const attempts = retry?.attempts ?? defaults.attempts
+  requireWholeNumber(attempts, limits.attemptsMax, `${what}: retry.attempts`)
+  const [low, high] = (retry?.backoff ?? defaults.backoff).split('..')
+  const delayMsMin = durationMs(low, `${what}: retry.backoff`)
+  const delayMsMax = high === undefined ? delayMsMin : durationMs(high, `${what}: retry.backoff`)
+  if (delayMsMax >= delayMsMin) return { attempts, delayMsMin, delayMsMax }
+  throw new SpineError('SPINE_OPTION_INVALID', `${what}: retry.backoff '${retry?.backoff}' ends below its start.`, {
+    value: retry?.backoff,
+    fix: "Write the shorter duration first: '500ms..1m'.",
+  })
+}
+
+function checkOptions(name: string, options: AnyOptions): void {
+  const what = `Agent '${name}'`
+  if (!/^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name) || name.length > limits.nameCharactersMax || name.startsWith('spine.')) {
+    throw invalid(`'${name}' cannot be the name of an agent.`, "Use letters, digits, '-', '_' and '.', at most 128 characters.", name)
+  }
+  const reacts = options.on !== undefined
+  const directed = options.input !== undefined || options.output !== undefined
+  if (reacts === directed) {
+    throw invalid(`${what} must have either 'on', or 'input' and 'output'.`, "Reactions have 'on'; work that is called, handed to or started has 'input' and 'output'.")
+  }
+  if (directed && !(isStandardSchema(options.input) && isStandardSchema(options.output))) {
+    throw invalid(`${what}: 'input' and 'output' must both be schemas.`, 'Pass a Standard Schema such as z.object({…}).')
+  }
+  const events = [...subscriptionsOf(options), ...(options.emits ?? [])]
+  const stranger = events.find((candidate) => typeof candidate?.type !== 'string' || !isStandardSchema(candidate.schema))
+  if (stranger !== undefined || (reacts && subscriptionsOf(options).length === 0)) {
+    throw invalid(`${what}: 'on' and 'emits' take what event() returned.`, "Declare it first: const Inquiry = event('inquiry.received', schema).")
+  }
+  if (options.concurrency !== undefined) requireWholeNumber(options.concurrency, limits.concurrencyMax, `${what}: concurrency`)
+  if (options.order !== undefined && !['session', 'key', 'none'].includes(options.order)) {
+    throw invalid(`${what}: order '${options.order}' is unknown.`, "Use 'session', 'key' or 'none'.", options.order)
+  }
+  if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
+  retryPolicy(options.retry, what)
+}
+
+function requireWholeNumber(value: number, max: number, what: string): void {
+  if (Number.isSafeInteger(value) && value >= 1 && value <= max) return
+  throw new SpineError('SPINE_OPTION_INVALID', `${what} is ${value}.`, { value, limit: max, fix: `Use a whole number from 1 to ${max}.` })
+}
+
+function invalid(message: string, fix: string, value?: unknown): SpineError {
+  return new SpineError('SPINE_AGENT_INVALID', message, value === undefined ? { fix } : { fix, value })
+}

@@ -1,0 +1,131 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Duration } from '../kernel/duration.ts'
+import type { Json } from '../kernel/json.ts'
+import type { AnyEventType, InputOf, SpineEvent } from './event-type.ts'
+import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.ts'
+
+/** What a step's function is given. */
+export interface StepContext {
+  /** Fires when the result is no longer wanted: timeout, cancel, shutdown. Hand it to `fetch`, to a model SDK, … */
+  readonly signal: AbortSignal
+  /** The same for every try of this step, also after a crash. Hand it to the service that you call. */
+  readonly idempotencyKey: string
+  /** An earlier try of this `effect` step started and left no result: it may have taken effect. */
+  readonly maybeDone: boolean
+}
+
+export interface StepOptions {
+  /**
+   * The step changes the world (books, pays, sends). Its start is durable before the function runs, it is never
+   * cancelled once started, and after a crash it runs again with the same `idempotencyKey` and `maybeDone: true`.
+   */
+  readonly effect?: boolean
+  /** Tries of the function inside this one step. Default 1: a failed step fails the attempt, which is retried. */
+  readonly retry?: { readonly attempts: number; readonly backoff?: string }
+  /** Bounds one try of the function. Default: none of its own; the agent's `timeout` bounds the whole. */
+  readonly timeout?: Duration
+}
+
+export interface EmitOptions {
+  /** Default: the session of the event that is handled. */
+  readonly session?: string
+  /** What the event is ordered by. Default: the key of the event that is handled, or the `session` given here. */
+  readonly key?: string
+}
+
+export interface CallOptions {
+  /** The reply must come within this time; else the work is expired and the call rejects. */
+  readonly within?: Duration
+  /** Default: the session of the caller. */
+  readonly session?: string
+}
+
+export interface SessionHandle<State> {
+  readonly id: string
+  /** The state at the run's basis, with the run's own patches on top. Frozen. */
+  readonly state: Readonly<Partial<State>>
+  /** A JSON merge patch: `null` deletes a key, objects merge. On the log with the run's commit; last commit wins per key. */
+  set(patch: { readonly [Key in keyof State]?: State[Key] | null }): void
+}
+
+/** What `ctx.handoff` gives and a handler returns: from then on the target owns the work and the duty to reply. */
+export interface Handoff<Reply = unknown> {
+  readonly kind: 'handoff'
+  readonly target: string
+  readonly '~reply'?: Reply
+}
+
+type Declared<Event extends AnyEventType, Emits extends AnyEventType> = Event['type'] extends Emits['type']
+  ? Event
+  : `'${Event['type']}' is not declared: add it to this agent's option 'emits'`
+
+/** A target that does directed work; anything else explains itself in the compile error. */
+export type Directed<Target extends AnyAgent> = Target extends Agent<string, { readonly input: StandardSchemaV1 }>
+  ? Target
+  : `agent '${Target['name']}' reacts to events: only an agent with 'input' and 'output' can be called, handed to or started`
+
+/** A handoff moves the duty to reply: the target's reply must fit what this agent owes. */
+type Successor<Target extends AnyAgent, Options extends AnyOptions> = Options extends { readonly output: StandardSchemaV1 }
+  ? ReplyOf<Target> extends StandardSchemaV1.InferInput<Options['output']>
+    ? Directed<Target>
+    : `agent '${Target['name']}' replies with something else than this agent's 'output'`
+  : Directed<Target>
+
+export type EmitsOf<Options> = Options extends { readonly emits: readonly (infer Event extends AnyEventType)[] } ? Event : never
+export type StateOf<Options> = Options extends { readonly session: infer Schema extends StandardSchemaV1 }
+  ? StandardSchemaV1.InferOutput<Schema>
+  : { readonly [key: string]: Json }
+
+/**
+ * Everything a handler may do. Between two awaits of these calls a handler is plain, deterministic code: it may run
+ * again from the top, and calls that are on the log give their recorded outcome instead of happening again.
+ */
+export interface Context<Options extends AnyOptions = AnyOptions> {
+  /**
+   * Runs `run` once and journals what it returns or throws; a replay gives the journaled outcome.
+   * At least once until recorded, never again after. The result must be JSON and is frozen.
+   *
+   * @throws what the function threw (name, message, code), SPINE_STEP_TIMEOUT, SPINE_PAYLOAD_TOO_LARGE (900 KB),
+   *   SPINE_STEP_NAME when two parallel steps share a name.
+   * @example const draft = await ctx.step('draft', ({ signal }) => model.write(evt.data.text, { signal }))
+   */
+  step<Result>(name: string, run: (step: StepContext) => Result | Promise<Result>, options?: StepOptions): Promise<Result>
+  /** Puts an event on the log together with the end of the run: subscribers start when, and only if, the run ended well. */
+  emit<Event extends AnyEventType>(type: Declared<Event, EmitsOf<Options>>, data: InputOf<Event>, options?: EmitOptions): void
+  /** Puts an event on the log now, once, whatever becomes of the run. */
+  publish<Event extends AnyEventType>(
+    type: Declared<Event, EmitsOf<Options>>,
+    data: InputOf<Event>,
+    options?: EmitOptions,
+  ): Promise<{ readonly sequence: number; readonly id: string }>
+  /**
+   * Asks another agent and waits for its reply, durably: the run may be suspended for days, holding no slot.
+   *
+   * @throws SPINE_CALL_FAILED with the agent and the cause when it died, expired, was cancelled or removed.
+   */
+  call<Target extends AnyAgent>(target: Directed<Target>, input: InputDataOf<Target>, options?: CallOptions): Promise<ReplyOf<Target>>
+  /** `return ctx.handoff(target, input)`: the target owns what follows, and the duty to reply moves with it. */
+  handoff<Target extends AnyAgent>(
+    target: Successor<Target, Options>,
+    input: InputDataOf<Target>,
+  ): Handoff<ReplyOf<Target>>
+  /** A durable pause: no slot, no attempt, no timeout is spent, and a restart does not reset it. */
+  sleep(duration: Duration): Promise<void>
+  readonly session: SessionHandle<StateOf<Options>>
+  /** The original event of the request, payload included: what the user asked for. */
+  readonly request: SpineEvent
+  /** When the request expires; `undefined` without a deadline. */
+  readonly deadline: Date | undefined
+  /** Distance of this run from the root of the request. */
+  readonly hops: number
+  /** Fires when the run should stop: timeout, cancel, shutdown. */
+  readonly signal: AbortSignal
+  /** 1 for the first attempt. */
+  readonly attempt: number
+  /** The time of the last outcome that this run was given: the same on every replay. */
+  now(): Date
+  /** A number in [0, 1): the same on every replay. */
+  random(): number
+  /** A UUID: the same on every replay. */
+  uuid(): string
+}

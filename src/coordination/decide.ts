@@ -1,0 +1,103 @@
+/**
+ * What to do next, from the state and the time: pure answers, which the runtime turns into records.
+ *
+ * T1  Only what `evolve` marked and what the due heap holds is looked at; nothing is scanned, save once at a takeover.
+ * T2  A decision changes nothing; the record that comes of it does, through `evolve`.
+ */
+import type { Failure } from '../event/catalogue.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { fraction, type Random } from '../kernel/random.ts'
+import { STATUS, type Row } from './delivery-table.ts'
+import { DueHeap, type DueEntry } from './due-heap.ts'
+import type { SpineState } from './state.ts'
+
+export type DueDecision =
+  | { readonly kind: 'start'; readonly row: Row; readonly source: Sequence }
+  | { readonly kind: 'fire-timer'; readonly row: Row; readonly command: string }
+  | { readonly kind: 'expire-delivery'; readonly row: Row }
+  | { readonly kind: 'expire-request'; readonly request: string; readonly deadline: number }
+
+/** Makes this state decide: from here on `evolve` marks what changes. Returns what may start at once. */
+export function takeOver(state: SpineState): readonly { readonly row: Row; readonly source: Sequence }[] {
+  state.marks = []
+  state.due = new DueHeap()
+  const { deliveries, requests } = state
+  const ready: { row: Row; source: Sequence }[] = []
+  for (const row of deliveries.rows()) {
+    const source = deliveries.source[row] as Sequence
+    if (deliveries.status[row] === STATUS.ready) ready.push({ row, source })
+    if (deliveries.status[row] === STATUS.backoff) {
+      state.due.push({ at: deliveries.due[row] as number, kind: 'retry', row, source, name: '' })
+    }
+    const deadline = deliveries.deadline[row] as number
+    if (deadline !== 0 && deadline !== requests.deadline[deliveries.request[row] as number]) {
+      state.due.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
+    }
+    for (const [name, command] of state.runs.get(row)?.commands ?? []) {
+      if (command.kind === 'sleep' && command.ended === 0) state.due.push({ at: command.due, kind: 'timer', row, source, name })
+    }
+  }
+  for (const slot of requests.slots()) {
+    const at = requests.deadline[slot] as number
+    if (at !== 0) state.due.push({ at, kind: 'request-deadline', row: 0, source: 0, name: requests.id[slot] as string })
+  }
+  return ready.sort((left, right) => left.source - right.source)
+}
+
+/** Everything that has become due; entries that lost their meaning are dropped on the way. */
+export function decideDue(state: SpineState, now: number): readonly DueDecision[] {
+  const decisions: DueDecision[] = []
+  for (let entry = state.due?.popDue(now); entry !== undefined; entry = state.due?.popDue(now)) {
+    const decision = decideEntry(state, entry)
+    if (decision !== undefined) decisions.push(decision)
+  }
+  return decisions
+}
+
+function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefined {
+  const { row, source, name } = entry
+  if (entry.kind === 'request-deadline') {
+    const slot = state.requests.find(name)
+    return slot !== 0 && state.requests.deadline[slot] === entry.at ? { kind: 'expire-request', request: name, deadline: entry.at } : undefined
+  }
+  const { deliveries } = state
+  if (deliveries.status[row] === STATUS.free || deliveries.source[row] !== source) return undefined
+  if (entry.kind === 'delivery-deadline') return deliveries.deadline[row] === entry.at ? { kind: 'expire-delivery', row } : undefined
+  if (entry.kind === 'retry') {
+    return deliveries.status[row] === STATUS.backoff && deliveries.due[row] === entry.at ? { kind: 'start', row, source } : undefined
+  }
+  const command = state.runs.get(row)?.commands.get(name)
+  return command !== undefined && command.ended === 0 ? { kind: 'fire-timer', row, command: name } : undefined
+}
+
+export interface FailureInput {
+  /** Attempts that failed before this one. */
+  readonly failedBefore: number
+  readonly attemptsMax: number
+  readonly delayMsMin: number
+  readonly delayMsMax: number
+  readonly failure: Failure
+  /** What a `RetryAfter` asked for. */
+  readonly retryAfterMs: number | undefined
+  readonly now: number
+  readonly random: Random
+}
+
+export type FailureDecision = { readonly kind: 'retry'; readonly attempt: number; readonly due: number } | { readonly kind: 'dead'; readonly attempts: number }
+
+/** Another attempt, or the dead letters. */
+export function decideFailure(input: FailureInput): FailureDecision {
+  const attempt = input.failedBefore + 1
+  if (input.failure.permanent === true || attempt >= input.attemptsMax) return { kind: 'dead', attempts: attempt }
+  const delay = input.retryAfterMs ?? retryDelayMs(attempt, input.delayMsMin, input.delayMsMax, input.random)
+  return { kind: 'retry', attempt, due: input.now + Math.ceil(delay) }
+}
+
+/**
+ * Exponential backoff with full jitter: a random delay below a bound that doubles from `delayMsMin` to `delayMsMax`.
+ * Of the schemes compared in "Exponential Backoff And Jitter" (Brooker, AWS 2015) it does the least work in total.
+ */
+export function retryDelayMs(attempt: number, delayMsMin: number, delayMsMax: number, random: Random): number {
+  const bound = Math.min(delayMsMax, delayMsMin * 2 ** Math.min(attempt - 1, 40))
+  return bound * fraction(random)
+}

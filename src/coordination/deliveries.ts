@@ -1,0 +1,176 @@
+/**
+ * How a delivery opens, changes and ends in the state. Used by `evolve.ts` only.
+ *
+ * L1  A delivery is (source record, agent); at most one of that name is open.
+ * L2  When it ends: its key passes to the next in order, its own open calls end as cancelled, and whoever called it has
+ *     an outcome. All in the same record.
+ * L3  A handoff opens the successor before the delivery ends, so that its request never looks at rest in between; the
+ *     duty to reply (`caller`, `call`) moves along.
+ */
+import type { LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { STATUS, type Row } from './delivery-table.ts'
+import type { AgentState, Command, RunState, SpineState } from './state.ts'
+
+export interface Opening {
+  /** The record that opens it; its header gives session, request, key, hops and deadline. */
+  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline'>
+  readonly agent: number
+  readonly caller: Row
+  readonly call: Sequence
+  /** Events and handoffs are ordered by key unless the agent says otherwise; calls are not. */
+  readonly ordered: boolean
+}
+
+export function openDelivery(state: SpineState, opening: Opening): Row {
+  const { deliveries } = state
+  const { source } = opening
+  const agent = state.agents[opening.agent] as AgentState
+  const row = deliveries.add(source.sequence, opening.agent)
+  deliveries.session[row] = source.session
+  deliveries.partition[row] = source.key
+  deliveries.hops[row] = source.hops
+  deliveries.deadline[row] = source.deadline ?? 0
+  deliveries.caller[row] = opening.caller
+  deliveries.call[row] = opening.call
+  deliveries.key[row] = orderKey(agent, source, opening.ordered)
+  agent.open++
+  joinRequest(state, row, source)
+  joinQueue(state, agent, row)
+  return row
+}
+
+function orderKey(agent: AgentState, source: Opening['source'], ordered: boolean): string {
+  const order = agent.registration?.order ?? 'default'
+  if (order === 'none' || (order === 'default' && !ordered)) return ''
+  return order === 'session' ? source.session : source.key
+}
+
+function joinRequest(state: SpineState, row: Row, source: Opening['source']): void {
+  const { deliveries, requests } = state
+  let slot = requests.find(source.request)
+  const deadline = source.deadline ?? 0
+  if (slot === 0) {
+    slot = requests.add(source.request, source.hops === 0 ? deadline : 0)
+    if (requests.deadline[slot] !== 0) {
+      state.due?.push({ at: deadline, kind: 'request-deadline', row: 0, source: 0, name: source.request })
+    }
+  }
+  deliveries.request[row] = slot
+  deliveries.linkRequest(requests.firstRow(slot), row)
+  requests.first[slot] = row
+  requests.open[slot] = (requests.open[slot] as number) + 1
+  if (deadline !== 0 && deadline !== requests.deadline[slot]) {
+    state.due?.push({ at: deadline, kind: 'delivery-deadline', row, source: deliveries.source[row] as Sequence, name: '' })
+  }
+}
+
+function joinQueue(state: SpineState, agent: AgentState, row: Row): void {
+  const { deliveries } = state
+  if (deliveries.key[row] !== '' && !deliveries.enqueue(agent.keys, row)) {
+    deliveries.status[row] = STATUS.queued
+    return
+  }
+  makeReady(state, row)
+}
+
+export function makeReady(state: SpineState, row: Row): void {
+  state.deliveries.status[row] = STATUS.ready
+  state.marks?.push({ kind: 'ready', row, source: state.deliveries.source[row] as Sequence })
+}
+
+/**
+ * Ends a delivery. `record` is what ended it: its own end, or the end of its request, of its agent or of its caller.
+ * With `silent` whoever called it gets no outcome: it is ending too, or the duty to reply has moved on.
+ */
+export function endDelivery(state: SpineState, row: Row, record: LogRecord, silent: boolean): void {
+  const { deliveries, requests } = state
+  const source = deliveries.source[row] as Sequence
+  const caller = deliveries.caller[row] as Row
+  const call = deliveries.call[row] as Sequence
+  const agent = state.agents[deliveries.agent[row] as number] as AgentState
+  const slot = deliveries.request[row] as number
+  const request = requests.id[slot] as string
+  const run = state.runs.get(row)
+
+  if (deliveries.key[row] !== '') {
+    const next = deliveries.dequeue(agent.keys, row)
+    if (next !== 0) makeReady(state, next)
+  }
+  requests.first[slot] = deliveries.unlinkRequest(requests.firstRow(slot), row)
+  requests.open[slot] = (requests.open[slot] as number) - 1
+  agent.open--
+  state.runs.delete(row)
+  deliveries.drop(row)
+  state.marks?.push({ kind: 'ended', row, source, call, request, record })
+
+  if (run !== undefined) endOpenCalls(state, run, record)
+  if (caller !== 0 && !silent) resolveCall(state, caller, call, record)
+  // An open call that ended above may have been the last of the request, and have freed the slot already.
+  if (requests.open[slot] === 0 && requests.id[slot] === request) {
+    requests.drop(slot)
+    state.marks?.push({ kind: 'rest', request })
+  }
+}
+
+function endOpenCalls(state: SpineState, run: RunState, record: LogRecord): void {
+  for (const command of run.calls.values()) {
+    const { row } = run.commands.get(command) as Command
+    if (row !== 0) endDelivery(state, row, record, true)
+  }
+}
+
+function resolveCall(state: SpineState, caller: Row, call: Sequence, record: LogRecord): void {
+  const run = state.runs.get(caller)
+  const name = run?.calls.get(call)
+  if (run === undefined || name === undefined) return
+  run.calls.delete(call)
+  const command = run.commands.get(name) as Command
+  command.row = 0
+  endCommand(state, caller, name, command, record, record.type === 'spine.delivery.completed')
+}
+
+/** The successor owns the work and the duty to reply from this record on. */
+export function handOff(state: SpineState, row: Row, record: LogRecord, target: number): void {
+  const { deliveries } = state
+  const caller = deliveries.caller[row] as Row
+  const call = deliveries.call[row] as Sequence
+  const successor = openDelivery(state, { source: withHop(record), agent: target, caller, call, ordered: true })
+  const callerRun = state.runs.get(caller)
+  const name = callerRun?.calls.get(call)
+  if (callerRun !== undefined && name !== undefined) (callerRun.commands.get(name) as Command).row = successor
+  endDelivery(state, row, record, true)
+}
+
+/** The end of a delivery carries the hops of that delivery; what a handoff opens is one hop further. */
+function withHop(record: LogRecord): Opening['source'] {
+  const { sequence, session, request, key, hops, deadline } = record
+  return { sequence, session, request, key, hops: hops + 1, ...(deadline === undefined ? {} : { deadline }) }
+}
+
+export function runOf(state: SpineState, row: Row): RunState {
+  let run = state.runs.get(row)
+  if (run === undefined) {
+    run = { basis: 0, version: '', commands: new Map(), calls: new Map() }
+    state.runs.set(row, run)
+  }
+  return run
+}
+
+export function endCommand(state: SpineState, row: Row, name: string, command: Command, record: LogRecord, ok: boolean): void {
+  command.ended = record.sequence
+  command.ok = ok
+  state.marks?.push({ kind: 'outcome', row, source: state.deliveries.source[row] as Sequence, command: name, record })
+}
+
+/**
+ * What a new attempt keeps of the journal: everything up to the last successful outcome, so that a failure which the
+ * handler caught before it replays, and everything still open. Failures after it execute again.
+ */
+export function forgetTrailingFailures(run: RunState): void {
+  let lastSuccess = 0
+  for (const command of run.commands.values()) if (command.ok && command.ended > lastSuccess) lastSuccess = command.ended
+  for (const [name, command] of run.commands) {
+    if (command.ended > lastSuccess && !command.ok) run.commands.delete(name)
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Every open delivery as a row of typed arrays: what waits costs tens of bytes, not an object.
+ *
+ * Job: rows, and the three lists that a row is in: the queue of its key, its request, its source record.
+ * Not its job: what happens to a delivery (`evolve.ts`). Journals of runs that have begun live beside it (`state.ts`).
+ *
+ * D1  A row is in the queue of its key exactly while it is open and has a key; only the head of a queue may run.
+ * D2  A queue is in the order of sources, but what stands at its head is never displaced.
+ * D3  Row 0 is nobody: 0 in a link means none.
+ */
+import type { Sequence } from '../event/sequence.ts'
+
+/** A row number; 0 is nobody. */
+export type Row = number
+
+/**
+ * - `free`: no delivery.
+ * - `queued`: behind another of its key. Leaves when that one ends.
+ * - `ready`: may run, or runs; the log does not say which. Entered on opening at the head, or from `queued`, `paused`.
+ * - `backoff`: an attempt failed; may run again from `due` on. Entered by `spine.delivery.retried`.
+ * - `paused`: stands still until someone acts. Entered by `spine.delivery.paused`.
+ */
+export const STATUS = { free: 0, queued: 1, ready: 2, backoff: 3, paused: 4 } as const
+export type Status = (typeof STATUS)[keyof typeof STATUS]
+
+const ROWS_AT_FIRST = 256
+
+export class DeliveryTable {
+  /** Sequence of the record that opened it: with the agent, its name. */
+  source = new Float64Array(ROWS_AT_FIRST)
+  /** Index of the agent in the state. */
+  agent = new Uint32Array(ROWS_AT_FIRST)
+  /** Slot of its request. */
+  request = new Uint32Array(ROWS_AT_FIRST)
+  status = new Uint8Array(ROWS_AT_FIRST)
+  /** Attempts that failed. */
+  attempt = new Uint16Array(ROWS_AT_FIRST)
+  hops = new Uint16Array(ROWS_AT_FIRST)
+  /** When a `backoff` ends, absolute ms. */
+  due = new Float64Array(ROWS_AT_FIRST)
+  /** Absolute ms after which it may not start or go on; 0 for none. */
+  deadline = new Float64Array(ROWS_AT_FIRST)
+  /** The run that waits for the reply; 0 when nobody in the log does. */
+  caller = new Uint32Array(ROWS_AT_FIRST)
+  /** Sequence of the `spine.call.requested` whose reply is owed; it moves along with a handoff. 0 for a reaction. */
+  call = new Float64Array(ROWS_AT_FIRST)
+  session: string[] = ['']
+  /** The key of the record that opened it, whether the work is ordered by it or not: what it emits inherits it. */
+  partition: string[] = ['']
+  /** What it is ordered by; empty for unordered work. */
+  key: string[] = ['']
+
+  #keyNext = new Uint32Array(ROWS_AT_FIRST)
+  #keyPrevious = new Uint32Array(ROWS_AT_FIRST)
+  /** At the head of a queue: its last row. */
+  #keyLast = new Uint32Array(ROWS_AT_FIRST)
+  #requestNext = new Uint32Array(ROWS_AT_FIRST)
+  #requestPrevious = new Uint32Array(ROWS_AT_FIRST)
+  #sibling = new Uint32Array(ROWS_AT_FIRST)
+  /** Head of the list of rows that one record opened. */
+  #bySource = new Map<Sequence, Row>()
+  #free: Row[] = []
+  #used = 1
+
+  get openCount(): number {
+    return this.#used - 1 - this.#free.length
+  }
+
+  /** A new row, linked to its source; the caller fills the columns and links it to its key and request. */
+  add(source: Sequence, agent: number): Row {
+    const row = this.#free.pop() ?? this.#next()
+    this.source[row] = source
+    this.agent[row] = agent
+    this.attempt[row] = 0
+    this.due[row] = 0
+    this.#sibling[row] = this.#bySource.get(source) ?? 0
+    this.#bySource.set(source, row)
+    return row
+  }
+
+  /** Frees a row that is in no queue and no request any more. */
+  drop(row: Row): void {
+    this.#unlinkSource(row)
+    this.status[row] = STATUS.free
+    this.source[row] = 0
+    this.session[row] = ''
+    this.partition[row] = ''
+    this.key[row] = ''
+    this.#free.push(row)
+  }
+
+  find(source: Sequence, agent: number): Row {
+    let row = this.#bySource.get(source) ?? 0
+    while (row !== 0 && this.agent[row] !== agent) row = this.#sibling[row] as Row
+    return row
+  }
+
+  *rows(): IterableIterator<Row> {
+    for (let row = 1; row < this.#used; row++) if (this.status[row] !== STATUS.free) yield row
+  }
+
+  /** Puts a row into the queue of its key. Returns whether it is the head and so may run. */
+  enqueue(heads: Map<string, Row>, row: Row): boolean {
+    const key = this.key[row] as string
+    const head = heads.get(key)
+    if (head === undefined) {
+      heads.set(key, row)
+      this.#keyNext[row] = 0
+      this.#keyPrevious[row] = 0
+      this.#keyLast[row] = row
+      return true
+    }
+    let after = this.#keyLast[head] as Row
+    while (after !== head && (this.source[after] as number) > (this.source[row] as number)) after = this.#keyPrevious[after] as Row
+    const next = this.#keyNext[after] as Row
+    this.#keyPrevious[row] = after
+    this.#keyNext[row] = next
+    this.#keyNext[after] = row
+    if (next === 0) this.#keyLast[head] = row
+    else this.#keyPrevious[next] = row
+    return false
+  }
+
+  /** Takes a row out of its queue. Returns the row that has become the head by it, or 0. */
+  dequeue(heads: Map<string, Row>, row: Row): Row {
+    const key = this.key[row] as string
+    const next = this.#keyNext[row] as Row
+    if (heads.get(key) !== row) {
+      const previous = this.#keyPrevious[row] as Row
+      this.#keyNext[previous] = next
+      if (next === 0) this.#keyLast[heads.get(key) as Row] = previous
+      else this.#keyPrevious[next] = previous
+      return 0
+    }
+    if (next === 0) {
+      heads.delete(key)
+      return 0
+    }
+    heads.set(key, next)
+    this.#keyPrevious[next] = 0
+    this.#keyLast[next] = this.#keyLast[row] as Row
+    return next
+  }
+
+  linkRequest(first: Row, row: Row): void {
+    this.#requestNext[row] = first
+    this.#requestPrevious[row] = 0
+    if (first !== 0) this.#requestPrevious[first] = row
+  }
+
+  /** Returns the new first row of the request. */
+  unlinkRequest(first: Row, row: Row): Row {
+    const next = this.#requestNext[row] as Row
+    const previous = this.#requestPrevious[row] as Row
+    if (next !== 0) this.#requestPrevious[next] = previous
+    if (previous !== 0) this.#requestNext[previous] = next
+    return first === row ? next : first
+  }
+
+  /** The next open row of the same request. */
+  nextOfRequest(row: Row): Row {
+    return this.#requestNext[row] as Row
+  }
+
+  #unlinkSource(row: Row): void {
+    const source = this.source[row] as Sequence
+    const next = this.#sibling[row] as Row
+    let other = this.#bySource.get(source) as Row
+    if (other === row) {
+      if (next === 0) this.#bySource.delete(source)
+      else this.#bySource.set(source, next)
+      return
+    }
+    while (this.#sibling[other] !== row) other = this.#sibling[other] as Row
+    this.#sibling[other] = next
+  }
+
+  #next(): Row {
+    if (this.#used === this.source.length) this.#grow()
+    this.session.push('')
+    this.partition.push('')
+    this.key.push('')
+    return this.#used++
+  }
+
+  #grow(): void {
+    const rows = this.source.length * 2
+    const f64 = (from: Float64Array<ArrayBuffer>) => copyInto(new Float64Array(rows), from)
+    const u32 = (from: Uint32Array<ArrayBuffer>) => copyInto(new Uint32Array(rows), from)
+    const u16 = (from: Uint16Array<ArrayBuffer>) => copyInto(new Uint16Array(rows), from)
+    this.source = f64(this.source)
+    this.agent = u32(this.agent)
+    this.request = u32(this.request)
+    this.status = copyInto(new Uint8Array(rows), this.status)
+    this.attempt = u16(this.attempt)
+    this.hops = u16(this.hops)
+    this.due = f64(this.due)
+    this.deadline = f64(this.deadline)
+    this.caller = u32(this.caller)
+    this.call = f64(this.call)
+    this.#keyNext = u32(this.#keyNext)
+    this.#keyPrevious = u32(this.#keyPrevious)
+    this.#keyLast = u32(this.#keyLast)
+    this.#requestNext = u32(this.#requestNext)
+    this.#requestPrevious = u32(this.#requestPrevious)
+    this.#sibling = u32(this.#sibling)
+  }
+}
+
+function copyInto<Column extends { set(from: Column): void }>(into: Column, from: Column): Column {
+  into.set(from)
+  return into
+}

@@ -1,0 +1,70 @@
+/**
+ * The one canonical encoding of the state: two folds of the same log give the same text, whatever their row numbers.
+ * Observers compare it with the owner's; snapshots will be made of it.
+ */
+import { canonicalJson, type Json } from '../kernel/json.ts'
+import { STATUS, type Row } from './delivery-table.ts'
+import { deliveryId, type AgentState, type RunState, type SpineState } from './state.ts'
+
+const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value]) => [value, name]))
+
+export function encodeState(state: SpineState): string {
+  return canonicalJson({
+    at: state.at,
+    agents: state.agents.map(agentJson).sort(byText('name')),
+    deliveries: [...state.deliveries.rows()].map((row) => deliveryJson(state, row)).sort(byText('id')),
+    requests: [...state.requests.slots()]
+      .map((slot) => ({
+        id: state.requests.id[slot] as string,
+        open: state.requests.open[slot] as number,
+        deadline: state.requests.deadline[slot] as number,
+      }))
+      .sort(byText('id')),
+    deadLetters: [...state.deadLetters]
+      .map(([id, letter]) => ({ id, sequence: letter.sequence, request: letter.request, run: runJson(state, letter.run) }))
+      .sort(byText('id')),
+    lanes: [...state.lanes].map(([lane, { claimed, owner, released }]) => ({ lane, claimed, owner, released })).sort(byText('lane')),
+  })
+}
+
+function agentJson(agent: AgentState) {
+  const { name, registration, since, open } = agent
+  return { name, registration: (registration ?? null) as Json, since, open }
+}
+
+function deliveryJson(state: SpineState, row: Row) {
+  const { deliveries } = state
+  return {
+    id: rowId(state, row),
+    status: STATUS_NAMES[deliveries.status[row] as number] as string,
+    request: state.requests.id[deliveries.request[row] as number] as string,
+    session: deliveries.session[row] as string,
+    partition: deliveries.partition[row] as string,
+    key: deliveries.key[row] as string,
+    attempt: deliveries.attempt[row] as number,
+    hops: deliveries.hops[row] as number,
+    due: deliveries.due[row] as number,
+    deadline: deliveries.deadline[row] as number,
+    caller: rowId(state, deliveries.caller[row] as Row),
+    call: deliveries.call[row] as number,
+    run: runJson(state, state.runs.get(row)),
+  }
+}
+
+function runJson(state: SpineState, run: RunState | undefined): Json {
+  if (run === undefined) return null
+  const commands = [...run.commands]
+    .map(([name, { kind, asked, ended, ok, row, due }]) => ({ name, kind, asked, ended, ok, callee: ended === 0 ? rowId(state, row) : '', due }))
+    .sort(byText('name'))
+  return { basis: run.basis, version: run.version, commands }
+}
+
+function rowId(state: SpineState, row: Row): string {
+  if (row === 0 || state.deliveries.status[row] === STATUS.free) return ''
+  const agent = state.agents[state.deliveries.agent[row] as number] as AgentState
+  return deliveryId(state.deliveries.source[row] as number, agent.name)
+}
+
+function byText<Name extends string>(name: Name) {
+  return (left: { readonly [Key in Name]: string }, right: { readonly [Key in Name]: string }) => (left[name] < right[name] ? -1 : 1)
+}

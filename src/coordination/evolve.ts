@@ -1,0 +1,210 @@
+/**
+ * The fold: one record in, the state changed in place. The only place where records mean something.
+ *
+ * Job: `evolve(state, record)`. Not its job: deciding what to write (`decide.ts`), reading, waiting.
+ *
+ * F1  Depends on the record and the state only: no clock, chance, user code, user payload, or knowledge of the process.
+ * F2  Records come in order without a gap; a type that is not understood stops the fold, so that an old version never
+ *     guesses at a newer log.
+ * F3  A record about a delivery that has ended changes nothing: late facts stay visible in the log and harmless here.
+ */
+import { isCatalogued, type SystemData, type SystemType } from '../event/catalogue.ts'
+import { isSystemType, type LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { assert } from '../kernel/assert.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { endCommand, endDelivery, forgetTrailingFailures, handOff, makeReady, openDelivery, runOf } from './deliveries.ts'
+import { STATUS, type Row } from './delivery-table.ts'
+import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
+import { deliveryId, type Command, type RunState, type SpineState } from './state.ts'
+
+export function evolve(state: SpineState, record: LogRecord): void {
+  assert(record.sequence === state.at + 1, `record ${record.sequence} does not follow ${state.at}`)
+  state.at = record.sequence
+  if (isSystemType(record.type)) foldFact(state, record)
+  else foldEvent(state, record)
+}
+
+function foldEvent(state: SpineState, record: LogRecord): void {
+  const subscribers = state.subscriptions.get(record.type)
+  if (subscribers === undefined) return
+  for (const agent of subscribers) openDelivery(state, { source: record, agent, caller: 0, call: 0, ordered: true })
+}
+
+function foldFact(state: SpineState, record: LogRecord): void {
+  const fold = isCatalogued(record.type) ? FOLDS[record.type] : undefined
+  if (fold === undefined) {
+    throw new SpineError('SPINE_LOG_NEWER', `Record ${record.sequence} is of type '${record.type}', which this version does not know.`, {
+      value: record.type,
+      fix: 'Upgrade event-spine to the version that wrote this log.',
+    })
+  }
+  fold(state, record)
+}
+
+type Fold = (state: SpineState, record: LogRecord) => void
+
+function dataOf<Type extends SystemType>(record: LogRecord, _type: Type): SystemData<Type> {
+  return record.data as SystemData<Type>
+}
+
+/** The open delivery that a record tells of, or 0. */
+function rowOf(state: SpineState, record: LogRecord): Row {
+  const agent = state.agentIndex.get(record.agent ?? '')
+  return agent === undefined ? 0 : state.deliveries.find(record.cause, agent)
+}
+
+/** A fold of a fact about one open delivery; F3 is kept here. */
+function aboutDelivery(fold: (state: SpineState, row: Row, record: LogRecord) => void): Fold {
+  return (state, record) => {
+    const row = rowOf(state, record)
+    if (row !== 0) fold(state, row, record)
+  }
+}
+
+const endOfDelivery: Fold = aboutDelivery((state, row, record) => endDelivery(state, row, record, false))
+
+/** The types that this version understands. A catalogued type that is missing here belongs to a later version. */
+const FOLDS: { readonly [Type in SystemType]?: Fold } = {
+  'spine.agent.registered': (state, record) => registerAgent(state, record.sequence, dataOf(record, 'spine.agent.registered')),
+  'spine.agent.removed': removeAgent,
+  'spine.agent.renamed': renameAgent,
+  'spine.lane.claimed': foldClaim,
+  'spine.lane.released': (state, record) => {
+    const lane = state.lanes.get(dataOf(record, 'spine.lane.released').lane)
+    if (lane !== undefined) lane.released = true
+  },
+  'spine.step.started': aboutDelivery((state, row, record) => {
+    const { command } = dataOf(record, 'spine.step.started')
+    const run = standing(state, row, record)
+    if (!run.commands.has(command)) run.commands.set(command, openCommand('effect', record.sequence))
+  }),
+  'spine.step.recorded': aboutDelivery(foldStepRecorded),
+  'spine.call.requested': foldCall,
+  'spine.timer.set': aboutDelivery((state, row, record) => {
+    const { command, due } = dataOf(record, 'spine.timer.set')
+    standing(state, row, record).commands.set(command, { ...openCommand('sleep', record.sequence), due })
+    state.due?.push({ at: due, kind: 'timer', row, source: state.deliveries.source[row] as Sequence, name: command })
+  }),
+  'spine.timer.fired': aboutDelivery((state, row, record) => {
+    const name = dataOf(record, 'spine.timer.fired').command
+    const command = state.runs.get(row)?.commands.get(name)
+    if (command !== undefined && command.ended === 0) endCommand(state, row, name, command, record, true)
+  }),
+  // The state of sessions is folded by whoever needs it (runtime/session-states.ts); no decision here depends on it.
+  'spine.session.patched': () => {},
+  'spine.request.cancelled': endOfRequest,
+  'spine.request.expired': endOfRequest,
+  'spine.delivery.completed': aboutDelivery((state, row, record) => {
+    const { handoff } = dataOf(record, 'spine.delivery.completed')
+    if (handoff === undefined) endDelivery(state, row, record, false)
+    else handOff(state, row, record, targetIndex(state, handoff.target))
+  }),
+  'spine.delivery.cancelled': endOfDelivery,
+  'spine.delivery.expired': endOfDelivery,
+  'spine.delivery.dead': aboutDelivery(foldDead),
+  'spine.delivery.retried': aboutDelivery((state, row, record) => {
+    const { attempt, due } = dataOf(record, 'spine.delivery.retried')
+    state.deliveries.attempt[row] = attempt
+    state.deliveries.status[row] = STATUS.backoff
+    state.deliveries.due[row] = due
+    const run = state.runs.get(row)
+    if (run !== undefined) forgetTrailingFailures(run)
+    state.due?.push({ at: due, kind: 'retry', row, source: state.deliveries.source[row] as Sequence, name: '' })
+  }),
+  'spine.delivery.paused': aboutDelivery((state, row) => {
+    state.deliveries.status[row] = STATUS.paused
+  }),
+  'spine.delivery.redriven': foldRedriven,
+  'spine.delivery.discarded': (state, record) => {
+    state.deadLetters.delete(deliveryId(record.cause, record.agent ?? ''))
+  },
+}
+
+/** The types that this version writes and folds, for the reference and its test. */
+export const FOLDED_TYPES: readonly string[] = Object.keys(FOLDS)
+
+function foldClaim(state: SpineState, record: LogRecord): void {
+  const { lane, owner } = dataOf(record, 'spine.lane.claimed')
+  state.lanes.set(lane, { claimed: record.sequence, owner, released: false })
+  // A new owner may host new code: what stood still for a mismatch gets another look.
+  for (const row of state.deliveries.rows()) if (state.deliveries.status[row] === STATUS.paused) makeReady(state, row)
+}
+
+function foldStepRecorded(state: SpineState, row: Row, record: LogRecord): void {
+  const { command: name, error } = dataOf(record, 'spine.step.recorded')
+  const run = standing(state, row, record)
+  const known = run.commands.get(name)
+  if (known !== undefined && known.ended !== 0) return
+  const command = known ?? openCommand('step', 0)
+  run.commands.set(name, command)
+  endCommand(state, row, name, command, record, error === undefined)
+}
+
+function foldCall(state: SpineState, record: LogRecord): void {
+  const { target, command } = dataOf(record, 'spine.call.requested')
+  const caller = command === undefined ? 0 : rowOf(state, record)
+  if (command !== undefined && caller === 0) return
+  const row = openDelivery(state, { source: record, agent: targetIndex(state, target), caller, call: record.sequence, ordered: false })
+  if (command === undefined) return
+  const run = standing(state, caller, record)
+  run.commands.set(command, { ...openCommand('call', record.sequence), row })
+  run.calls.set(record.sequence, command)
+}
+
+function endOfRequest(state: SpineState, record: LogRecord): void {
+  let slot = state.requests.find(record.request)
+  while (slot !== 0) {
+    endDelivery(state, state.requests.firstRow(slot), record, true)
+    slot = state.requests.find(record.request)
+  }
+}
+
+function foldDead(state: SpineState, row: Row, record: LogRecord): void {
+  const { deliveries } = state
+  state.deadLetters.set(deliveryId(record.cause, record.agent as string), {
+    source: record.cause,
+    agent: deliveries.agent[row] as number,
+    request: record.request,
+    session: record.session,
+    key: record.key,
+    hops: record.hops,
+    sequence: record.sequence,
+    run: state.runs.get(row),
+  })
+  endDelivery(state, row, record, false)
+}
+
+function foldRedriven(state: SpineState, record: LogRecord): void {
+  const id = deliveryId(record.cause, record.agent as string)
+  const letter = state.deadLetters.get(id)
+  if (letter === undefined) return
+  state.deadLetters.delete(id)
+  const { source, agent, run, request, session, key, hops } = letter
+  const row = openDelivery(state, { source: { sequence: source, request, session, key, hops }, agent, caller: 0, call: 0, ordered: true })
+  if (run === undefined) return
+  forgetTrailingFailures(run)
+  forgetOpenCalls(run)
+  state.runs.set(row, run)
+}
+
+/** They ended with the run that made them; the redriven run asks again. */
+function forgetOpenCalls(run: RunState): void {
+  for (const name of run.calls.values()) run.commands.delete(name)
+  run.calls.clear()
+}
+
+/** The journal of the run, with the basis and version that its first record tells. */
+function standing(state: SpineState, row: Row, record: LogRecord): RunState {
+  const run = runOf(state, row)
+  const { basis, version } = record.data as { readonly basis?: Sequence; readonly version?: string }
+  if (run.basis === 0 && basis !== undefined) {
+    run.basis = basis
+    run.version = version ?? ''
+  }
+  return run
+}
+
+function openCommand(kind: Command['kind'], asked: Sequence): Command {
+  return { kind, asked, ended: 0, ok: false, row: 0, due: 0 }
+}

@@ -1,0 +1,103 @@
+/**
+ * Agents as the log knows them. Used by `evolve.ts` only.
+ *
+ * A1  Deliveries open for the registrations in force at the event's sequence, whoever hosts them.
+ * A2  A rename into a name that is registered already gives that agent only what it has not been given itself.
+ */
+import type { SystemData } from '../event/catalogue.ts'
+import type { LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { endDelivery, makeReady } from './deliveries.ts'
+import { STATUS, type Row } from './delivery-table.ts'
+import type { AgentState, SpineState } from './state.ts'
+
+/** The index of an agent that is named as a target, whether it was ever registered or not. */
+export function targetIndex(state: SpineState, name: string): number {
+  const known = state.agentIndex.get(name)
+  if (known !== undefined) return known
+  const index = state.agents.length
+  state.agents.push({ name, registration: undefined, since: 0, open: 0, keys: new Map() })
+  state.agentIndex.set(name, index)
+  return index
+}
+
+export function registerAgent(state: SpineState, sequence: Sequence, registration: SystemData<'spine.agent.registered'>): void {
+  const index = targetIndex(state, registration.name)
+  const agent = state.agents[index] as AgentState
+  unsubscribe(state, index, agent)
+  if (agent.registration === undefined) agent.since = sequence
+  agent.registration = registration
+  for (const type of registration.on) {
+    const subscribers = state.subscriptions.get(type)
+    if (subscribers === undefined) state.subscriptions.set(type, [index])
+    else subscribers.push(index)
+  }
+}
+
+export function removeAgent(state: SpineState, record: LogRecord): void {
+  const { name } = record.data as SystemData<'spine.agent.removed'>
+  const index = state.agentIndex.get(name)
+  if (index === undefined) return
+  const agent = state.agents[index] as AgentState
+  unsubscribe(state, index, agent)
+  agent.registration = undefined
+  // By source, not by row: ending one may end others (its open calls), and a row may be given away again.
+  for (const source of sourcesOf(state, index)) {
+    const row = state.deliveries.find(source, index)
+    if (row !== 0) endDelivery(state, row, record, false)
+  }
+}
+
+export function renameAgent(state: SpineState, record: LogRecord): void {
+  const { name, to } = record.data as SystemData<'spine.agent.renamed'>
+  const from = state.agentIndex.get(name)
+  if (from === undefined || name === to) return
+  const agent = state.agents[from] as AgentState
+  const index = targetIndex(state, to)
+  const heir = state.agents[index] as AgentState
+  for (const source of sourcesOf(state, from)) {
+    const row = state.deliveries.find(source, from)
+    if (row === 0) continue
+    const reaction = state.deliveries.call[row] === 0
+    const given = reaction && heir.registration !== undefined && source > heir.since
+    if (given) endDelivery(state, row, record, true)
+    else move(state, row, agent, heir, index)
+  }
+  const { registration } = agent
+  unsubscribe(state, from, agent)
+  agent.registration = undefined
+  if (heir.registration === undefined && registration !== undefined) {
+    registerAgent(state, record.sequence, { ...registration, name: to })
+  }
+}
+
+function move(state: SpineState, row: Row, from: AgentState, to: AgentState, index: number): void {
+  const { deliveries } = state
+  const ordered = deliveries.key[row] !== ''
+  if (ordered) {
+    const next = deliveries.dequeue(from.keys, row)
+    if (next !== 0) makeReady(state, next)
+  }
+  deliveries.agent[row] = index
+  from.open--
+  to.open++
+  const behind = ordered && !deliveries.enqueue(to.keys, row)
+  if (behind) deliveries.status[row] = STATUS.queued
+  else if (deliveries.status[row] !== STATUS.backoff) makeReady(state, row)
+}
+
+function unsubscribe(state: SpineState, index: number, agent: AgentState): void {
+  for (const type of agent.registration?.on ?? []) {
+    const others = (state.subscriptions.get(type) ?? []).filter((subscriber) => subscriber !== index)
+    if (others.length === 0) state.subscriptions.delete(type)
+    else state.subscriptions.set(type, others)
+  }
+}
+
+/** Sources of the open deliveries of an agent, in order. Rare and administrative: the only scan in the fold. */
+function sourcesOf(state: SpineState, agent: number): readonly Sequence[] {
+  const { deliveries } = state
+  const sources: Sequence[] = []
+  for (const row of deliveries.rows()) if (deliveries.agent[row] === agent) sources.push(deliveries.source[row] as Sequence)
+  return sources.sort((left, right) => left - right)
+}

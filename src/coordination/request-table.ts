@@ -1,0 +1,70 @@
+/**
+ * Every request that has open deliveries, as slots of typed arrays. A request at rest costs nothing.
+ *
+ * Q1  A request has a slot exactly while it has an open delivery.
+ */
+import type { Row } from './delivery-table.ts'
+
+/** A slot number; 0 is nobody. */
+export type Slot = number
+
+const SLOTS_AT_FIRST = 256
+
+export class RequestTable {
+  id: string[] = ['']
+  open = new Uint32Array(SLOTS_AT_FIRST)
+  /** First of its open rows. */
+  first = new Uint32Array(SLOTS_AT_FIRST)
+  /** Absolute ms; 0 for none. Known while the work that the root opened goes on. */
+  deadline = new Float64Array(SLOTS_AT_FIRST)
+  #byId = new Map<string, Slot>()
+  #free: Slot[] = []
+
+  find(id: string): Slot {
+    return this.#byId.get(id) ?? 0
+  }
+
+  add(id: string, deadline: number): Slot {
+    const slot = this.#free.pop() ?? this.#next()
+    this.id[slot] = id
+    this.open[slot] = 0
+    this.first[slot] = 0
+    this.deadline[slot] = deadline
+    this.#byId.set(id, slot)
+    return slot
+  }
+
+  drop(slot: Slot): void {
+    this.#byId.delete(this.id[slot] as string)
+    this.id[slot] = ''
+    this.#free.push(slot)
+  }
+
+  *slots(): IterableIterator<Slot> {
+    yield* this.#byId.values()
+  }
+
+  firstRow(slot: Slot): Row {
+    return this.first[slot] as Row
+  }
+
+  #next(): Slot {
+    const slot = this.id.length
+    this.id.push('')
+    if (slot === this.open.length) this.#grow()
+    return slot
+  }
+
+  #grow(): void {
+    const slots = this.open.length * 2
+    const open = new Uint32Array(slots)
+    open.set(this.open)
+    const first = new Uint32Array(slots)
+    first.set(this.first)
+    const deadline = new Float64Array(slots)
+    deadline.set(this.deadline)
+    this.open = open
+    this.first = first
+    this.deadline = deadline
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * What the log says is going on: agents, open deliveries, journals of begun runs, requests, dead letters, the owner.
+ *
+ * Job: the shape of the state and how it begins. `evolve.ts` changes it, `encode-state.ts` writes it down.
+ * Not its job: anything a single process knows for itself (which handlers it hosts, what runs right now, the time).
+ *
+ * S1  The state is a function of the records alone: whoever folds the same log has the same state.
+ * S2  It holds open work only; what is at rest is looked up in the log.
+ * S3  `marks` and `due` are not state: they tell the process that decides what changed, and may be absent.
+ */
+import type { LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import type { SystemData } from '../event/catalogue.ts'
+import { DeliveryTable, type Row } from './delivery-table.ts'
+import type { DueHeap } from './due-heap.ts'
+import { RequestTable } from './request-table.ts'
+
+export interface AgentState {
+  name: string
+  /** As last registered; `undefined` for a name that only ever was a target. */
+  registration: SystemData<'spine.agent.registered'> | undefined
+  /** Sequence of the first registration since it was last removed. */
+  since: Sequence
+  open: number
+  /** Head of the queue of each key. */
+  readonly keys: Map<string, Row>
+}
+
+export interface Command {
+  readonly kind: 'step' | 'effect' | 'call' | 'sleep'
+  /** Sequence of the record that asked for it; 0 when only its end is recorded. */
+  asked: Sequence
+  /** Sequence of the record that ended it; 0 while open. */
+  ended: Sequence
+  ok: boolean
+  /** Of a call: who works on it now. */
+  row: Row
+  /** Of a sleep: absolute ms. */
+  due: number
+}
+
+/** The journal of a run, in positions: what was recorded stays in the log. */
+export interface RunState {
+  basis: Sequence
+  version: string
+  readonly commands: Map<string, Command>
+  /** Sequence of an open call → its command. */
+  readonly calls: Map<Sequence, string>
+}
+
+export interface DeadLetterState {
+  readonly source: Sequence
+  readonly agent: number
+  readonly request: string
+  readonly session: string
+  readonly key: string
+  readonly hops: number
+  /** Sequence of the `spine.delivery.dead`. */
+  readonly sequence: Sequence
+  /** Its journal, kept so that a redrive repeats no recorded step. */
+  readonly run: RunState | undefined
+}
+
+export interface LaneState {
+  readonly claimed: Sequence
+  readonly owner: string
+  released: boolean
+}
+
+/** What `evolve` tells the process that decides. */
+export type Mark =
+  | { readonly kind: 'ready'; readonly row: Row; readonly source: Sequence }
+  | { readonly kind: 'outcome'; readonly row: Row; readonly source: Sequence; readonly command: string; readonly record: LogRecord }
+  | { readonly kind: 'ended'; readonly row: Row; readonly source: Sequence; readonly call: Sequence; readonly request: string; readonly record: LogRecord }
+  | { readonly kind: 'rest'; readonly request: string }
+
+export interface SpineState {
+  at: Sequence
+  readonly agents: AgentState[]
+  readonly agentIndex: Map<string, number>
+  /** Event type → agents that react to it. */
+  readonly subscriptions: Map<string, number[]>
+  readonly deliveries: DeliveryTable
+  readonly requests: RequestTable
+  readonly runs: Map<Row, RunState>
+  /** By `<source>/<agent>`. */
+  readonly deadLetters: Map<string, DeadLetterState>
+  readonly lanes: Map<string, LaneState>
+  marks: Mark[] | undefined
+  due: DueHeap | undefined
+}
+
+export function initialState(): SpineState {
+  return {
+    at: 0,
+    agents: [],
+    agentIndex: new Map(),
+    subscriptions: new Map(),
+    deliveries: new DeliveryTable(),
+    requests: new RequestTable(),
+    runs: new Map(),
+    deadLetters: new Map(),
+    lanes: new Map(),
+    marks: undefined,
+    due: undefined,
+  }
+}
+
+export function agentNamed(state: SpineState, name: string): AgentState | undefined {
+  const index = state.agentIndex.get(name)
+  return index === undefined ? undefined : state.agents[index]
+}
+
+export function deliveryId(source: Sequence, agent: string): string {
+  return `${source}/${agent}`
+}

@@ -1,0 +1,32 @@
+/** The public names, grouped. No logic here. */
+
+// What users declare
+export { type Agent, agent, type AgentOptions, type AnyAgent, type Handler, type InputDataOf, type Order, type ReplyOf } from './agent/agent.ts'
+export type { CallOptions, Context, EmitOptions, Handoff, SessionHandle, StepContext, StepOptions } from './agent/context.ts'
+export { type AnyEventType, type DataOf, type EventOf, type EventOptions, type EventType, event, type InputOf, type SpineEvent } from './agent/event-type.ts'
+
+// What users hold
+export { createSpine, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
+export type { AgentInfo } from './runtime/agents.ts'
+export type { DeadLetter, DeadLetterDetail } from './runtime/dead-letters.ts'
+export type { LogQuery, WaitOptions } from './runtime/log-reader.ts'
+export { type Message, message, type Published, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
+export type { RequestInfo, Settled, Waiting } from './runtime/requests.ts'
+export type { Logger } from './runtime/warnings.ts'
+export type { WorkHandle } from './runtime/work-handle.ts'
+
+// Errors
+export { ERROR_TABLE, type ErrorCode, Permanent, RetryAfter, SpineError } from './kernel/errors.ts'
+
+// For those who bring an engine, a clock, or read the log
+export type { AppendOutcome, Commit, Durability, Engine, Guard, IdempotencyKey, ReadQuery, Snapshot, Tail } from './engine/engine.ts'
+export type { LogRecord, NewRecord, RecordHeader } from './event/record.ts'
+export type { Clock, Timer } from './kernel/clock.ts'
+export type { Duration } from './kernel/duration.ts'
+export type { Json } from './kernel/json.ts'
+export type { Random } from './kernel/random.ts'
+
+// For those who fold the log themselves
+export { encodeState } from './coordination/encode-state.ts'
+export { evolve } from './coordination/evolve.ts'
+export { initialState, type SpineState } from './coordination/state.ts'

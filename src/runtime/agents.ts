@@ -1,0 +1,83 @@
+/** Questions and orders about agents that the log knows. */
+import type { AgentState } from '../coordination/state.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { fact, systemHeader } from './draft.ts'
+import type { Runtime } from './runtime.ts'
+
+export interface AgentInfo {
+  readonly name: string
+  readonly version: string
+  readonly kind: 'reacts' | 'directed'
+  readonly on: readonly string[]
+  readonly emits: readonly string[]
+  /** Registered on the log, but hosted by no live process. */
+  readonly absent: boolean
+  /** Deliveries not ended yet. */
+  readonly open: number
+}
+
+export class Agents {
+  readonly #runtime: Runtime
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  list(): readonly AgentInfo[] {
+    return this.#runtime.state.agents.filter((agent) => agent.registration !== undefined).map((agent) => this.#info(agent))
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#requireAbsent(name, 'removed')
+    await this.#append('spine.agent.removed', { name })
+  }
+
+  async rename(name: string, to: string): Promise<void> {
+    this.#requireAbsent(name, 'renamed')
+    const heir = this.#runtime.state.agents.find((agent) => agent.name === to)
+    const kind = this.#runtime.state.agents.find((agent) => agent.name === name)?.registration?.kind
+    if (heir?.registration !== undefined && heir.registration.kind !== kind) {
+      throw new SpineError('SPINE_AGENT_INVALID', `'${name}' and '${to}' do different kinds of work.`, {
+        value: to,
+        fix: "An agent that reacts can only take over from one that reacts; one with 'input' from one with 'input'.",
+      })
+    }
+    await this.#append('spine.agent.renamed', { name, to })
+  }
+
+  /** What a newcomer should be told at start. */
+  warnings(): readonly string[] {
+    return this.list()
+      .filter((agent) => agent.absent && agent.open > 0)
+      .map(({ name, open }) => `agent '${name}' has ${open} open ${open === 1 ? 'delivery' : 'deliveries'} but is not hosted here: host it, or spine.agents.rename('${name}', newName), or spine.agents.remove('${name}')`)
+  }
+
+  #info(agent: AgentState): AgentInfo {
+    const { name, open } = agent
+    const registration = agent.registration as NonNullable<AgentState['registration']>
+    return {
+      name,
+      version: registration.version,
+      kind: registration.kind as AgentInfo['kind'],
+      on: registration.on,
+      emits: registration.emits,
+      absent: !this.#runtime.hosted.has(name),
+      open,
+    }
+  }
+
+  #requireAbsent(name: string, verb: string): void {
+    this.#runtime.requireRegistered(name)
+    if (!this.#runtime.hosted.has(name)) return
+    throw new SpineError('SPINE_AGENT_HOSTED', `'${name}' is hosted by this process and cannot be ${verb}.`, {
+      value: name,
+      fix: 'Leave it out of createSpine({ agents }) first.',
+    })
+  }
+
+  async #append(type: 'spine.agent.removed' | 'spine.agent.renamed', data: { readonly name: string; readonly to?: string }): Promise<void> {
+    const { clock } = this.#runtime
+    const guards = [this.#runtime.laneGuard()]
+    await this.#runtime.append({ guards, records: [fact(type, systemHeader(clock.now()), data as never)] })
+  }
+}

@@ -1,0 +1,40 @@
+/** Records on their way: the headers that a run, a publisher or the owner of the lane gives them. */
+import type { SystemData, SystemType } from '../event/catalogue.ts'
+import type { Row } from '../coordination/delivery-table.ts'
+import type { AgentState, SpineState } from '../coordination/state.ts'
+import type { NewRecord, RecordHeader } from '../event/record.ts'
+import { encodeOwn, type Encoded, type Json } from '../kernel/json.ts'
+
+/** A system fact with its data. */
+export function fact<Type extends SystemType>(type: Type, header: Omit<RecordHeader, 'type'>, data: SystemData<Type>): NewRecord {
+  return { ...header, type, data: encodeOwn(data as unknown as Json) }
+}
+
+export function record(type: string, header: Omit<RecordHeader, 'type'>, data: Encoded): NewRecord {
+  return { ...header, type, data }
+}
+
+/** The header of whatever tells of an open delivery (event/record.ts R3). */
+export function rowHeader({ deliveries, requests, agents }: SpineState, row: Row, time: number): Omit<RecordHeader, 'type'> {
+  const deadline = deliveries.deadline[row] as number
+  return {
+    time,
+    session: deliveries.session[row] as string,
+    request: requests.id[deliveries.request[row] as number] as string,
+    key: deliveries.partition[row] as string,
+    cause: deliveries.source[row] as number,
+    hops: deliveries.hops[row] as number,
+    agent: (agents[deliveries.agent[row] as number] as AgentState).name,
+    ...(deadline === 0 ? {} : { deadline }),
+  }
+}
+
+/** The header of facts that belong to no conversation: registrations, lanes. */
+export function systemHeader(time: number): Omit<RecordHeader, 'type'> {
+  return { time, session: 'spine', request: 'spine', key: 'spine', cause: 0, hops: 0 }
+}
+
+/** What follows from a delivery: one hop further, under the same deadline. */
+export function following(header: Omit<RecordHeader, 'type'>, session?: string, key?: string): Omit<RecordHeader, 'type'> {
+  return { ...header, session: session ?? header.session, key: key ?? session ?? header.key, hops: header.hops + 1 }
+}

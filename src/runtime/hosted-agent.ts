@@ -1,0 +1,92 @@
+import { retryPolicy, subscriptionsOf, type AnyAgent, type AnyHandler, type AnyOptions, type RetryPolicy } from '../agent/agent.ts'
+import type { AnyEventType } from '../agent/event-type.ts'
+import type { SystemData } from '../event/catalogue.ts'
+import { durationMs } from '../kernel/duration.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { encodeJson, type Json } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
+
+/** An agent whose code this process runs, with its options read once. */
+export interface HostedAgent {
+  readonly name: string
+  readonly version: string
+  readonly options: AnyOptions
+  readonly handler: AnyHandler
+  readonly retry: RetryPolicy
+  readonly timeoutMs: number
+  readonly concurrency: number
+  readonly emits: ReadonlySet<string>
+  readonly directed: boolean
+}
+
+const CONCURRENCY_DEFAULT = 16
+const TIMEOUT_DEFAULT = '5m'
+
+export function hostAgent(agent: AnyAgent): HostedAgent {
+  const { name, options, handler } = agent
+  if (handler === undefined) {
+    throw new SpineError('SPINE_AGENT_INVALID', `'${name}' is a reference: it has no handler.`, {
+      value: name,
+      fix: 'Pass reference.handle(handler) in agents, or leave it out and host it in another process.',
+    })
+  }
+  return {
+    name,
+    version: String(options.version ?? '1'),
+    options,
+    handler,
+    retry: retryPolicy(options.retry, `Agent '${name}'`),
+    timeoutMs: durationMs(options.timeout ?? TIMEOUT_DEFAULT, `Agent '${name}': timeout`),
+    concurrency: options.concurrency ?? CONCURRENCY_DEFAULT,
+    emits: new Set((options.emits ?? []).map((type) => type.type)),
+    directed: options.input !== undefined,
+  }
+}
+
+/** All agents by name. @throws SPINE_AGENT_INVALID when two share one. */
+export function hostAgents(agents: readonly AnyAgent[]): ReadonlyMap<string, HostedAgent> {
+  const hosted = new Map<string, HostedAgent>()
+  for (const agent of agents) {
+    if (hosted.has(agent.name)) {
+      throw new SpineError('SPINE_AGENT_INVALID', `Two agents are named '${agent.name}'.`, {
+        value: agent.name,
+        fix: 'The name is what the log knows an agent by: give each its own.',
+      })
+    }
+    hosted.set(agent.name, hostAgent(agent))
+  }
+  return hosted
+}
+
+/** What the log should know of an agent. It is appended only when it differs from what the log knows already. */
+export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.registered'> {
+  const { name, version, options, retry, timeoutMs, concurrency, directed } = agent
+  const registration = {
+    name,
+    version,
+    kind: directed ? 'directed' : 'reacts',
+    on: subscriptionsOf(options).map((type) => type.type),
+    emits: [...agent.emits],
+    order: options.order ?? 'default',
+    options: { concurrency, timeoutMs, retry: { ...retry } } satisfies Json,
+  }
+  return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax).value as unknown as SystemData<'spine.agent.registered'>
+}
+
+/** Every event type that the agents name. @throws SPINE_EVENT_INVALID when one name stands for two declarations. */
+export function eventTypesOf(agents: Iterable<HostedAgent>): Map<string, AnyEventType> {
+  const types = new Map<string, AnyEventType>()
+  for (const agent of agents) {
+    for (const type of [...subscriptionsOf(agent.options), ...(agent.options.emits ?? [])]) {
+      const known = types.get(type.type)
+      if (known !== undefined && known.version !== type.version) {
+        throw new SpineError('SPINE_EVENT_INVALID', `Event '${type.type}' is declared in versions ${known.version} and ${type.version}.`, {
+          value: type.type,
+          fix: 'Declare each event type once and import it.',
+        })
+      }
+      types.set(type.type, type)
+    }
+  }
+  return types
+}

@@ -1,0 +1,47 @@
+import type { Failure, SystemData } from '../event/catalogue.ts'
+import { eventId, type LogRecord } from '../event/record.ts'
+import { SpineError } from '../kernel/errors.ts'
+import type { Command } from './command.ts'
+import { errorOf } from './failure.ts'
+
+/** What a released promise gives: read from the record that ended the command, so the same on every replay. */
+export function outcomeOf(command: Command, record: LogRecord): { readonly value: unknown } | { readonly error: Error } {
+  if (record.type === 'spine.step.recorded') return outcomeOfStep(command, record)
+  if (command.kind === 'call') return outcomeOfCall(command.target, record)
+  return { value: undefined }
+}
+
+function outcomeOfStep(command: Command, record: LogRecord): { readonly value: unknown } | { readonly error: Error } {
+  const { value, error } = record.data as unknown as SystemData<'spine.step.recorded'>
+  if (error !== undefined) return { error: errorOf(error) }
+  if (command.kind !== 'publish') return { value }
+  // The published event is the neighbour before the record that journals it, in the same commit.
+  const sequence = record.sequence - 1
+  return { value: { sequence, id: eventId({ ...record, sequence, hops: record.hops + 1 }) } }
+}
+
+function outcomeOfCall(target: string, record: LogRecord): { readonly value: unknown } | { readonly error: Error } {
+  if (record.type !== 'spine.delivery.completed') return { error: callFailed(target, record) }
+  return { value: (record.data as unknown as SystemData<'spine.delivery.completed'>).reply }
+}
+
+/** The error of whoever waits for directed work that ended without a reply. */
+export function callFailed(target: string, record: LogRecord): SpineError {
+  const agent = record.agent ?? target
+  const cause = causeOf(record)
+  return new SpineError('SPINE_CALL_FAILED', `'${agent}' did not reply: ${cause.message}`, { agent, cause, value: target })
+}
+
+function causeOf(record: LogRecord): Error {
+  const data = record.data as { readonly error?: Failure; readonly why?: string; readonly name?: string }
+  if (data?.error !== undefined) return errorOf(data.error)
+  switch (record.type) {
+    case 'spine.delivery.expired':
+    case 'spine.request.expired':
+      return new SpineError('SPINE_EXPIRED', 'its deadline passed.')
+    case 'spine.agent.removed':
+      return new SpineError('SPINE_REMOVED', `the agent '${data.name}' was removed.`)
+    default:
+      return new SpineError('SPINE_REQUEST_CANCELLED', `cancelled (${data?.why ?? 'by whoever asked for it'}).`)
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Performs what a run asked for in one turn: everything that goes to the log is one commit; steps run their functions.
+ */
+import type { NewRecord } from '../event/record.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { limits } from '../kernel/limits.ts'
+import type { Command, StepCommand } from './command.ts'
+import { fact, following } from './draft.ts'
+import { failureOf } from './failure.ts'
+import type { Asked } from './replay.ts'
+import type { Run } from './run.ts'
+import { runStep } from './run-step.ts'
+
+export function performCommands(run: Run, asked: readonly Asked[]): void {
+  const records: NewRecord[] = []
+  const startOnceDurable: Asked[] = []
+  for (const one of asked) {
+    const { command } = one
+    switch (command.kind) {
+      case 'step':
+        void performStep(run, one.id, command, false)
+        break
+      case 'effect':
+        if (joinEffect(run, one.id)) break
+        if (run.maybeDone(one.id)) {
+          void performStep(run, one.id, command, true)
+          break
+        }
+        records.push(fact('spine.step.started', now(run), { command: one.id, ...run.stand() }))
+        startOnceDurable.push(one)
+        break
+      case 'call':
+        records.push(requestCall(run, one.id, command))
+        break
+      case 'publish':
+        records.push(command.event(run.host.clock.now()), fact('spine.step.recorded', now(run), { command: one.id, ...run.stand() }))
+        break
+      case 'sleep':
+        records.push(fact('spine.timer.set', now(run), { command: one.id, due: run.host.clock.now() + command.ms, ...run.stand() }))
+    }
+  }
+  if (records.length > 0) void commit(run, records, startOnceDurable)
+}
+
+async function commit(run: Run, records: readonly NewRecord[], effects: readonly Asked[]): Promise<void> {
+  try {
+    const outcome = await run.append(records)
+    if (outcome === undefined) return
+    for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
+  } catch (error) {
+    void run.fail(error)
+  }
+}
+
+function now(run: Run) {
+  return { ...run.header, time: run.host.clock.now() }
+}
+
+/** An effect of an earlier attempt that still runs in this process: its outcome is on the way. */
+function joinEffect(run: Run, id: string): boolean {
+  const effect = run.host.effectsUnderWay.get(idempotencyKey(run, id))
+  if (effect === undefined) return false
+  run.trackEffect(effect)
+  return true
+}
+
+async function performStep(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<void> {
+  run.busy++
+  const work = executeAndRecord(run, id, command, maybeDone)
+  if (command.kind === 'effect') {
+    const key = idempotencyKey(run, id)
+    run.host.effectsUnderWay.set(key, work)
+    run.trackEffect(work)
+    void work.finally(() => run.host.effectsUnderWay.delete(key))
+  }
+  await work
+  run.busy--
+  run.wake()
+}
+
+/** Never rejects. The result of a plain step whose run is over is dropped; that of an effect is recorded whatever happened. */
+async function executeAndRecord(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<void> {
+  const outcome = await execute(run, id, command, maybeDone)
+  const effect = command.kind === 'effect'
+  if (run.isOver && !effect) return
+  const data = { command: id, ...outcome, ...run.stand() }
+  try {
+    await run.append([fact('spine.step.recorded', now(run), data)], !effect)
+  } catch (error) {
+    await run.append([fact('spine.step.recorded', now(run), { command: id, error: failureOf(error) })], !effect)
+  }
+}
+
+async function execute(run: Run, id: string, command: StepCommand, maybeDone: boolean) {
+  const { clock, random } = run.host
+  const what = `step '${id}' of ${run.agent.name}`
+  // An effect is never told to stop: it is finished. Its own timeout still bounds it.
+  const signal = command.kind === 'effect' ? NEVER : run.signal
+  try {
+    const result = await runStep(command, { clock, random, signal, idempotencyKey: idempotencyKey(run, id), maybeDone, what })
+    return result === undefined ? {} : { value: result.value }
+  } catch (error) {
+    return { error: failureOf(error) }
+  }
+}
+
+const NEVER = new AbortController().signal
+
+/** The same for every try of a step, also after a crash or a redrive, and different in every other log. */
+function idempotencyKey(run: Run, id: string): string {
+  return `${run.header.request}/${run.source}/${run.agent.name}/${id}`
+}
+
+function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>): NewRecord {
+  const refusal = refuseCall(run, command.target)
+  if (refusal !== undefined) return fact('spine.step.recorded', now(run), { command: id, error: failureOf(refusal), ...run.stand() })
+  const header = following(now(run), command.session)
+  const deadline = command.withinMs === undefined ? header.deadline : Math.min(header.deadline ?? Number.POSITIVE_INFINITY, header.time + command.withinMs)
+  return fact('spine.call.requested', deadline === undefined ? header : { ...header, deadline }, {
+    command: id,
+    target: command.target,
+    input: command.input.value,
+    ...run.stand(),
+  })
+}
+
+function refuseCall(run: Run, target: string): SpineError | undefined {
+  try {
+    run.host.requireRegistered(target)
+  } catch (error) {
+    return error as SpineError
+  }
+  const { caller } = run.host.state.deliveries
+  let depth = 1
+  for (let row = caller[run.row] as number; row !== 0; row = caller[row] as number) depth++
+  if (depth <= limits.callDepthMax) return undefined
+  return new SpineError('SPINE_CALL_DEPTH', `${run.agent.name} cannot call '${target}': calls are nested ${depth} deep.`, {
+    value: depth,
+    limit: limits.callDepthMax,
+    fix: 'Agents call each other in a circle; end it, or hand off instead of calling.',
+  })
+}

@@ -1,0 +1,235 @@
+/** The way in for users: checks, encodes, gives ids, and appends. */
+import type { AnyAgent } from '../agent/agent.ts'
+import type { AnyEventType, InputOf } from '../agent/event-type.ts'
+import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
+import { isCatalogued } from '../event/catalogue.ts'
+import { eventId, type LogRecord, type NewRecord, type RecordHeader } from '../event/record.ts'
+import { durationMs, type Duration } from '../kernel/duration.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { createUuid } from '../kernel/ids.ts'
+import { canonicalJson, type Json } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
+import { fact, record } from './draft.ts'
+import { fingerprint } from './fingerprint.ts'
+import { requireDirected, requireId } from './run-context.ts'
+import type { Runtime } from './runtime.ts'
+import { validate } from './validate.ts'
+
+export interface PublishOptions {
+  /** The conversation or case. Default: a session of its own, named by the request's id. */
+  readonly session?: string
+  /** What the event is ordered by. Default: the session. */
+  readonly partition?: string
+  /** The same key again returns the first event with `duplicate: true`, for ever; scoped to the event type. */
+  readonly idempotencyKey?: string
+  /** From now, or a date: nothing of the request starts after it. */
+  readonly deadline?: Duration | Date
+  /** `sequence` of an earlier event that this one answers: it joins that event's request and session. */
+  readonly cause?: number
+}
+
+export interface Published {
+  readonly id: string
+  readonly sequence: number
+  readonly request: string
+  readonly session: string
+  /** The idempotency key was used before with the same data; this is the first event. */
+  readonly duplicate: boolean
+}
+
+/** One entry of `publishAll`. */
+export interface Message {
+  readonly type: AnyEventType
+  readonly data: unknown
+  readonly options?: PublishOptions
+}
+
+export type StartOptions = Omit<PublishOptions, 'cause'>
+
+interface Draft {
+  readonly record: NewRecord
+  readonly key: IdempotencyKey | undefined
+  readonly guards: readonly Guard[]
+}
+
+export class Publisher {
+  readonly #runtime: Runtime
+  readonly #unheard = new Set<string>()
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  async publish(message: Message): Promise<Published> {
+    const draft = await this.#draft(message)
+    return this.#append(draft)
+  }
+
+  async publishAll(messages: readonly Message[], atomic: boolean): Promise<readonly Published[]> {
+    if (atomic && messages.length > limits.emitsMax) {
+      throw new SpineError('SPINE_COMMIT_TOO_LARGE', `${messages.length} events cannot be published atomically.`, {
+        value: messages.length,
+        limit: limits.emitsMax,
+        fix: 'Publish in smaller batches, or without atomic.',
+      })
+    }
+    // All are checked before the first is appended: one bad event in a list must not leave half of it on the log.
+    const drafts = await Promise.all(messages.map((message) => this.#draft(message)))
+    if (!atomic) return Promise.all(drafts.map((draft) => this.#append(draft)))
+    return drafts.length === 0 ? [] : this.#appendTogether(drafts)
+  }
+
+  /** Directed work from outside: the root of a request of its own. */
+  async start(target: AnyAgent, input: unknown, options: StartOptions): Promise<Published> {
+    const schema = requireDirected(target)
+    this.#runtime.requireRegistered(target.name)
+    const encoded = await validate(schema, input, `input of '${target.name}'`)
+    const header = this.#rootHeader(options)
+    const call = fact('spine.call.requested', header, { target: target.name, input: encoded.value })
+    return this.#append({ record: call, key: keyOf(options, `start ${target.name}`, encoded.value), guards: [] })
+  }
+
+  async #draft({ type, data, options = {} }: Message): Promise<Draft> {
+    this.#requireType(type)
+    const encoded = await validate(type.schema, data, type.type)
+    const { header, guards } = await this.#header(options)
+    const place = type.version === 1 ? header : { ...header, version: type.version }
+    this.#warnIfUnheard(type.type)
+    return { record: record(type.type, place, encoded), key: keyOf(options, type.type, encoded.value), guards }
+  }
+
+  #requireType(type: AnyEventType): void {
+    if (typeof type?.type !== 'string' || type.schema === undefined) {
+      throw new SpineError('SPINE_EVENT_INVALID', `publish was given ${JSON.stringify(type)} for a type of event.`, {
+        value: type,
+        fix: "Pass what event('noun.happened', schema) returned.",
+      })
+    }
+    if (isCatalogued(type.type)) {
+      throw new SpineError('SPINE_EVENT_INVALID', `'${type.type}' is written by Event Spine alone.`, { value: type.type, fix: 'Use a name of your own.' })
+    }
+    if (!this.#runtime.types.has(type.type)) this.#runtime.types.set(type.type, type)
+  }
+
+  async #header(options: PublishOptions): Promise<{ header: Omit<RecordHeader, 'type'>; guards: readonly Guard[] }> {
+    if (options.cause === undefined) return { header: this.#rootHeader(options), guards: [] }
+    const cause = await this.#causeOf(options.cause)
+    requireHops(cause.hops + 1)
+    const header = {
+      time: this.#runtime.clock.now(),
+      request: cause.request,
+      ...this.#place(options, { session: cause.session, key: cause.key }),
+      cause: cause.sequence,
+      hops: cause.hops + 1,
+      ...(cause.deadline === undefined ? {} : { deadline: cause.deadline }),
+    }
+    return { header: this.#narrowed(header, options), guards: [{ head: `request/${cause.request}`, notAfter: 0 }] }
+  }
+
+  async #causeOf(sequence: number): Promise<LogRecord> {
+    const known = Number.isSafeInteger(sequence) && sequence >= 1 && sequence <= this.#runtime.state.at
+    if (known) return this.#runtime.records.get(sequence)
+    throw new SpineError('SPINE_OPTION_INVALID', `cause: no record has the sequence ${sequence}.`, {
+      value: sequence,
+      limit: this.#runtime.state.at,
+      fix: "Pass the 'sequence' of the event that this one answers.",
+    })
+  }
+
+  #rootHeader(options: PublishOptions): Omit<RecordHeader, 'type'> {
+    const { clock, random } = this.#runtime
+    const time = clock.now()
+    const request = createUuid(time, random)
+    const place = this.#place(options, { session: request, key: request })
+    return this.#narrowed({ time, request, ...place, cause: 0, hops: 0 }, options)
+  }
+
+  #place(options: PublishOptions, inherited: { session: string; key: string }): { session: string; key: string } {
+    if (options.session !== undefined) requireId(options.session, 'session')
+    if (options.partition !== undefined) requireId(options.partition, 'partition')
+    return { session: options.session ?? inherited.session, key: options.partition ?? options.session ?? inherited.key }
+  }
+
+  #narrowed(header: Omit<RecordHeader, 'type'>, options: PublishOptions): Omit<RecordHeader, 'type'> {
+    if (options.deadline === undefined) return header
+    const { deadline } = options
+    const at = deadline instanceof Date ? deadline.getTime() : header.time + durationMs(deadline, 'deadline')
+    if (!(at > header.time)) {
+      throw new SpineError('SPINE_DEADLINE_PAST', 'The deadline lies in the past.', {
+        value: deadline,
+        limit: new Date(header.time).toISOString(),
+        fix: "Pass a duration from now ('5m') or a later date.",
+      })
+    }
+    return { ...header, deadline: Math.min(at, header.deadline ?? Number.POSITIVE_INFINITY) }
+  }
+
+  async #append(draft: Draft): Promise<Published> {
+    const { key, guards } = draft
+    const outcome = await this.#runtime.append({ guards, records: [draft.record], ...(key === undefined ? {} : { key }) })
+    return this.#published(draft, outcome, 0)
+  }
+
+  async #appendTogether(drafts: readonly Draft[]): Promise<readonly Published[]> {
+    if (drafts.some((draft) => draft.key !== undefined)) {
+      throw new SpineError('SPINE_OPTION_INVALID', 'Events published atomically cannot have idempotency keys of their own.', {
+        fix: 'Publish them without atomic, or one event that carries a list.',
+      })
+    }
+    const guards = drafts.flatMap((draft) => draft.guards)
+    const outcome = await this.#runtime.append({ guards, records: drafts.map((draft) => draft.record) })
+    return Promise.all(drafts.map((draft, index) => this.#published(draft, outcome, index)))
+  }
+
+  async #published(draft: Draft, outcome: AppendOutcome, index: number): Promise<Published> {
+    if (outcome.status === 'conflict') {
+      throw new SpineError('SPINE_REQUEST_CANCELLED', `The request '${draft.record.request}' has ended.`, {
+        value: draft.record.request,
+        limit: outcome.at,
+        fix: 'Publish without cause to start a new request.',
+      })
+    }
+    if (outcome.status === 'key-reused') {
+      throw new SpineError('SPINE_KEY_REUSED', `The idempotency key '${draft.key?.name}' stands for other data already (record ${outcome.first}).`, {
+        value: draft.key?.name,
+        limit: outcome.first,
+        fix: 'Use a key of its own for each thing that you publish.',
+      })
+    }
+    const duplicate = outcome.status === 'duplicate'
+    const sequence = outcome.first + index
+    const { request, session, hops } = duplicate ? await this.#runtime.records.get(sequence) : draft.record
+    return { id: eventId({ request, hops, sequence }), sequence, request, session, duplicate }
+  }
+
+  #warnIfUnheard(type: string): void {
+    if (this.#runtime.state.subscriptions.has(type) || this.#unheard.has(type)) return
+    this.#unheard.add(type)
+    this.#runtime.logger.warn(`no agent is registered for '${type}'; the event is kept on the log`)
+  }
+}
+
+function keyOf(options: PublishOptions, scope: string, data: Json): IdempotencyKey | undefined {
+  const { idempotencyKey: name, session, partition } = options
+  if (name === undefined) return undefined
+  requireId(name, 'idempotencyKey')
+  return { scope, name, print: fingerprint(canonicalJson({ data, session: session ?? null, partition: partition ?? null })) }
+}
+
+function requireHops(hops: number): void {
+  if (hops <= limits.hopsMax) return
+  throw new SpineError('SPINE_HOPS_EXCEEDED', `The chain of causes has ${hops - 1} hops already.`, {
+    value: hops,
+    limit: limits.hopsMax,
+    fix: 'Publish without cause to start a new request.',
+  })
+}
+
+/**
+ * One entry of `publishAll`, with the data checked against the type.
+ *
+ * @example await spine.publishAll([message(Inquiry, { text: 'a haircut' }), message(Inquiry, { text: 'a taxi' })])
+ */
+export function message<Event extends AnyEventType>(type: Event, data: InputOf<Event>, options?: PublishOptions): Message {
+  return options === undefined ? { type, data } : { type, data, options }
+}

@@ -1,0 +1,60 @@
+/**
+ * Records by sequence and roots by request: recent ones from memory, older ones from the engine. A dispatch in the
+ * steady state reads nothing from the disk.
+ */
+import type { Engine } from '../engine/engine.ts'
+import { isSystemType, type LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { assert } from '../kernel/assert.ts'
+import { limits } from '../kernel/limits.ts'
+
+export class Records {
+  readonly #engine: Engine
+  readonly #recent: (LogRecord | undefined)[] = new Array(limits.recordCacheRecords)
+  readonly #roots = new Map<string, LogRecord>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** Called for every record, in order. */
+  remember(record: LogRecord): void {
+    this.#recent[record.sequence % limits.recordCacheRecords] = record
+    if (record.hops === 0 && (!isSystemType(record.type) || record.type === 'spine.call.requested')) this.#rememberRoot(record)
+  }
+
+  recent(sequence: Sequence): LogRecord | undefined {
+    const record = this.#recent[sequence % limits.recordCacheRecords]
+    return record?.sequence === sequence ? record : undefined
+  }
+
+  recentRoot(request: string): LogRecord | undefined {
+    return this.#roots.get(request)
+  }
+
+  async get(sequence: Sequence): Promise<LogRecord> {
+    const record = this.recent(sequence) ?? (await this.#engine.read({ after: sequence - 1, limit: 1 }))[0]
+    assert(record?.sequence === sequence, `record ${sequence} is not on the log`)
+    return record
+  }
+
+  /** The first record of a request: the original event, or the work that was started from outside. */
+  async root(request: string): Promise<LogRecord | undefined> {
+    const known = this.#roots.get(request)
+    if (known !== undefined) return known
+    const [root] = await this.#engine.read({ request, limit: 1 })
+    if (root !== undefined) this.#rememberRoot(root)
+    return root
+  }
+
+  #rememberRoot(record: LogRecord): void {
+    if (this.#roots.has(record.request)) return
+    if (this.#roots.size >= limits.recordCacheRecords) {
+      for (const oldest of this.#roots.keys()) {
+        this.#roots.delete(oldest)
+        break
+      }
+    }
+    this.#roots.set(record.request, record)
+  }
+}

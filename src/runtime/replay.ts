@@ -1,0 +1,136 @@
+/**
+ * What a run asked for against what its journal holds: decides which promise is released next.
+ *
+ * Job: keep the order of release. Not its job: performing anything (`run.ts`), or the journal itself (the fold).
+ *
+ * Y1  Outcomes are released in the order of their sequences, one at a time, live and on a replay alike; so a native
+ *     `Promise.race` has the same winner every time.
+ * Y2  A command that is not in the journal is performed only after every journaled outcome has been released.
+ * Y3  An outcome that was not asked for yet waits. One that never will be, because the handler asks for something new
+ *     instead or ends, is a mismatch.
+ */
+import type { LogRecord } from '../event/record.ts'
+import { SpineError } from '../kernel/errors.ts'
+import type { Command } from './command.ts'
+
+export interface Outcome {
+  readonly command: string
+  readonly record: LogRecord
+}
+
+export interface Asked {
+  readonly id: string
+  readonly command: Command
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+export type NextMove =
+  | { readonly kind: 'release'; readonly asked: Asked; readonly record: LogRecord }
+  | { readonly kind: 'perform'; readonly asked: readonly Asked[] }
+  | { readonly kind: 'mismatch'; readonly error: SpineError }
+  | { readonly kind: 'wait' }
+
+export class Replay {
+  readonly #asked = new Map<string, Asked>()
+  readonly #occurrences = new Map<string, number>()
+  readonly #journal: ReadonlySet<string>
+  #outcomes: Outcome[]
+  #fresh: Asked[] = []
+  #open = 0
+
+  /** `journal`: every command on the log, ended or not. `outcomes`: the ended ones, in sequence order. */
+  constructor(journal: ReadonlySet<string>, outcomes: readonly Outcome[]) {
+    this.#journal = journal
+    this.#outcomes = [...outcomes]
+  }
+
+  /** Commands that were asked for and have not been given their outcome. */
+  get open(): number {
+    return this.#open
+  }
+
+  get hasOutcomes(): boolean {
+    return this.#outcomes.length > 0
+  }
+
+  get count(): number {
+    return this.#asked.size
+  }
+
+  /** The id of the next command of that name. @throws SPINE_STEP_NAME when the one before it is still open. */
+  nextId(name: string, exclusive: boolean): string {
+    const occurrence = this.#occurrences.get(name) ?? 0
+    const before = `${name}#${occurrence - 1}`
+    if (exclusive && occurrence > 0 && this.#openIds.has(before)) {
+      throw new SpineError('SPINE_STEP_NAME', `Two steps named '${name}' run at the same time.`, {
+        value: name,
+        fix: 'Give parallel steps names of their own, such as `read ${id}`.',
+      })
+    }
+    this.#occurrences.set(name, occurrence + 1)
+    return `${name}#${occurrence}`
+  }
+
+  readonly #openIds = new Set<string>()
+
+  ask(id: string, command: Command): Promise<unknown> {
+    this.#open++
+    this.#openIds.add(id)
+    const promise = new Promise<unknown>((resolve, reject) => {
+      const asked: Asked = { id, command, resolve, reject }
+      this.#asked.set(id, asked)
+      const journaled = this.#journal.has(id)
+      // An effect that started and left no outcome must be performed again; other open commands end by themselves.
+      const unfinished = journaled && command.kind === 'effect' && !this.#outcomes.some((outcome) => outcome.command === id)
+      if (!journaled || unfinished) this.#fresh.push(asked)
+    })
+    promise.catch(() => {})
+    return promise
+  }
+
+  /** An outcome came in while the run lives. */
+  receive(outcome: Outcome): void {
+    this.#outcomes.push(outcome)
+  }
+
+  next(): NextMove {
+    const [head] = this.#outcomes
+    if (head === undefined) return this.#takeFresh()
+    const asked = this.#asked.get(head.command)
+    if (asked === undefined) {
+      const [instead] = this.#fresh
+      return instead === undefined ? { kind: 'wait' } : { kind: 'mismatch', error: mismatch(head, `asks for '${instead.id}'`) }
+    }
+    this.#outcomes.shift()
+    this.#openIds.delete(asked.id)
+    this.#open--
+    return { kind: 'release', asked, record: head.record }
+  }
+
+  /** When the handler has ended: the mismatch, if journaled outcomes were never asked for. */
+  mismatchAtEnd(how: string): SpineError | undefined {
+    const unasked = this.#outcomes.find((outcome) => !this.#asked.has(outcome.command))
+    return unasked === undefined ? undefined : mismatch(unasked, how)
+  }
+
+  /** What is still open when the handler ends: losers of a race, forgotten calls. */
+  openCommands(): readonly string[] {
+    return [...this.#openIds]
+  }
+
+  #takeFresh(): NextMove {
+    if (this.#fresh.length === 0) return { kind: 'wait' }
+    const asked = this.#fresh
+    this.#fresh = []
+    return { kind: 'perform', asked }
+  }
+}
+
+function mismatch(expected: Outcome, found: string): SpineError {
+  return new SpineError('SPINE_REPLAY_MISMATCH', `The journal goes on with '${expected.command}' (record ${expected.record.sequence}), but the handler ${found}.`, {
+    value: found,
+    limit: expected.command,
+    fix: 'The handler changed under a run that had begun, or depends on something outside its steps: deploy the old code, or cancel the request.',
+  })
+}

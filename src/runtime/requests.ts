@@ -1,0 +1,170 @@
+/** Questions about requests: what is open and why, how it ended, and the order to end it. */
+import type { SpineEvent } from '../agent/event-type.ts'
+import { STATUS, type Row } from '../coordination/delivery-table.ts'
+import { deliveryId, type AgentState, type Mark } from '../coordination/state.ts'
+import type { LogRecord } from '../event/record.ts'
+import type { Duration } from '../kernel/duration.ts'
+import { durationMs } from '../kernel/duration.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { fact } from './draft.ts'
+import type { Runtime } from './runtime.ts'
+import { toEvent } from './to-event.ts'
+
+export interface Waiting {
+  readonly agent: string
+  readonly why: 'running' | 'suspended' | 'ready' | 'behind its key' | 'backing off' | 'paused'
+  /** Sequence of the record that opened the delivery. */
+  readonly since: number
+}
+
+export interface Settled {
+  /** `open`: the bound passed first. `failed`: at rest, with dead letters. */
+  readonly status: 'done' | 'failed' | 'expired' | 'cancelled' | 'open'
+  /** The log position that this tells of. */
+  readonly at: number
+  /** Ids of the request's dead letters. */
+  readonly deadLetters: readonly string[]
+  /** What is still open at agents that this process hosts, and why. */
+  readonly waiting: readonly Waiting[]
+  /** Names of agents with open work for this request that no live process hosts; they are not waited for. */
+  readonly absent: readonly string[]
+}
+
+export interface RequestInfo extends Settled {
+  readonly id: string
+  readonly session: string
+  /** The original event. */
+  readonly event: SpineEvent
+  readonly deadline: Date | undefined
+}
+
+export class Requests {
+  readonly #runtime: Runtime
+  /** Looks to take when something of the request has ended. */
+  readonly #waits = new Map<string, Set<() => void>>()
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+    runtime.onFolded.add((marks) => this.#wake(marks))
+  }
+
+  async settled(request: string, within: Duration = '60s'): Promise<Settled> {
+    const withinMs = durationMs(within, 'settled: within')
+    if (this.#openRows(request).length === 0) await this.#root(request)
+    if (this.#isOpen(request)) await this.#rest(request, withinMs)
+    return this.#describe(request)
+  }
+
+  async get(id: string): Promise<RequestInfo> {
+    const root = await this.#root(id)
+    const described = await this.#describe(id)
+    const deadline = root.deadline === undefined ? undefined : new Date(root.deadline)
+    return { id, session: root.session, event: toEvent(root, this.#runtime.types), deadline, ...described }
+  }
+
+  async cancel(id: string, why: string): Promise<void> {
+    const root = await this.#root(id)
+    if (this.#openRows(id).length === 0) return
+    const { clock } = this.#runtime
+    const header = { time: clock.now(), session: root.session, request: id, key: root.key, cause: root.sequence, hops: root.hops }
+    await this.#runtime.append({ moves: [`request/${id}`], records: [fact('spine.request.cancelled', header, { why: String(why) })] })
+  }
+
+  /** Resolves when nothing is open at hosted agents, when the bound passes, or when the log has failed. */
+  #rest(request: string, withinMs: number): Promise<void> {
+    const { clock } = this.#runtime
+    return new Promise((resolve) => {
+      const looks = this.#waits.get(request) ?? new Set()
+      this.#waits.set(request, looks)
+      const done = () => {
+        timer.cancel()
+        looks.delete(look)
+        if (looks.size === 0) this.#waits.delete(request)
+        resolve()
+      }
+      const look = () => {
+        if (!this.#isOpen(request) || this.#runtime.isClosed) done()
+      }
+      const timer = clock.setTimer(clock.now() + withinMs, done)
+      looks.add(look)
+    })
+  }
+
+  #wake(marks: readonly Mark[]): void {
+    if (this.#waits.size === 0) return
+    if (this.#runtime.isClosed) {
+      for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
+      return
+    }
+    for (const mark of marks) {
+      if (mark.kind !== 'ended') continue
+      for (const look of [...(this.#waits.get(mark.request) ?? [])]) look()
+    }
+  }
+
+  #isOpen(request: string): boolean {
+    return this.#openRows(request).some((row) => this.#isHosted(row))
+  }
+
+  #isHosted(row: Row): boolean {
+    return this.#runtime.hosted.has(this.#agentOf(row))
+  }
+
+  #agentOf(row: Row): string {
+    const { agents, deliveries } = this.#runtime.state
+    return (agents[deliveries.agent[row] as number] as AgentState).name
+  }
+
+  #openRows(request: string): readonly Row[] {
+    const { requests, deliveries } = this.#runtime.state
+    const slot = requests.find(request)
+    const rows: Row[] = []
+    for (let row = slot === 0 ? 0 : requests.firstRow(slot); row !== 0; row = deliveries.nextOfRequest(row)) rows.push(row)
+    return rows.reverse()
+  }
+
+  async #describe(request: string): Promise<Settled> {
+    const { state } = this.#runtime
+    const rows = this.#openRows(request)
+    const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => this.#waitingOf(row))
+    const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
+    const deadLetters = [...state.deadLetters.values()]
+      .filter((letter) => letter.request === request)
+      .map((letter) => deliveryId(letter.source, (state.agents[letter.agent] as AgentState).name))
+    const at = state.at
+    const status = waiting.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
+    return { status, at, deadLetters, waiting, absent }
+  }
+
+  #waitingOf(row: Row): Waiting {
+    const { deliveries } = this.#runtime.state
+    return { agent: this.#agentOf(row), why: this.#whyOf(row), since: deliveries.source[row] as number }
+  }
+
+  #whyOf(row: Row): Waiting['why'] {
+    const status = this.#runtime.state.deliveries.status[row]
+    if (status === STATUS.queued) return 'behind its key'
+    if (status === STATUS.paused) return 'paused'
+    const run = this.#runtime.runOf(row)
+    if (run !== undefined) return run.phase === 'suspended' ? 'suspended' : 'running'
+    return status === STATUS.backoff ? 'backing off' : 'ready'
+  }
+
+  /** Whether someone or time ended the request: the last such record, if any. */
+  async #endOf(request: string): Promise<'cancelled' | 'expired' | undefined> {
+    const known = this.#runtime.endOf(request)
+    if (known !== 'unknown') return known
+    const types = ['spine.request.cancelled', 'spine.request.expired']
+    const [end] = await this.#runtime.engine.read({ request, types, limit: 1, backwards: true })
+    return end === undefined ? undefined : end.type === 'spine.request.cancelled' ? 'cancelled' : 'expired'
+  }
+
+  async #root(request: string): Promise<LogRecord> {
+    const root = await this.#runtime.records.root(request)
+    if (root !== undefined && request !== 'spine') return root
+    throw new SpineError('SPINE_REQUEST_UNKNOWN', `No request has the id '${request}'.`, {
+      value: request,
+      fix: "Pass the 'request' that publish or start returned.",
+    })
+  }
+}

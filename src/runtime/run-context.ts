@@ -1,0 +1,250 @@
+/** The `ctx` of one attempt: checks what a handler asks for and passes it to the run. */
+import type { AnyAgent, AnyOptions } from '../agent/agent.ts'
+import { retryPolicy } from '../agent/agent.ts'
+import type { CallOptions, Context, EmitOptions, Handoff, SessionHandle, StepContext, StepOptions } from '../agent/context.ts'
+import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
+import type { NewRecord, RecordHeader } from '../event/record.ts'
+import { durationMs, type Duration } from '../kernel/duration.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { createUuid } from '../kernel/ids.ts'
+import { encodeJson, type Encoded, type Json } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
+import { mergePatch } from '../kernel/merge-patch.ts'
+import { fraction, seededRandom } from '../kernel/random.ts'
+import type { Command } from './command.ts'
+import { following, record } from './draft.ts'
+import type { HostedAgent } from './hosted-agent.ts'
+import type { SessionState } from './session-states.ts'
+import { schemaError, validateNow } from './validate.ts'
+
+/** What one attempt is given, fixed before the handler is entered. */
+export interface Attempt {
+  readonly agent: HostedAgent
+  /** Header of the records that tell of this run. */
+  readonly header: Omit<RecordHeader, 'type'>
+  readonly request: SpineEvent
+  readonly sessionState: SessionState
+  /** Attempts before this one. */
+  readonly failedBefore: number
+  readonly signal: AbortSignal
+  /** Time of the last released record. */
+  readonly now: () => number
+  readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
+}
+
+/** What a handler has said that belongs to the end of its run. */
+export interface Intentions {
+  readonly events: readonly { readonly type: AnyEventType; readonly data: Encoded; readonly options: EmitOptions | undefined }[]
+  /** One for each `session.set`, in order. */
+  readonly patches: readonly Json[]
+  readonly handoffs: ReadonlyMap<Handoff, { readonly target: string; readonly input: Encoded }>
+}
+
+const STEP_RETRY_DEFAULT = { attempts: 1, backoff: '500ms..1m' }
+
+export class RunContext {
+  readonly #attempt: Attempt
+  readonly #events: { type: AnyEventType; data: Encoded; options: EmitOptions | undefined }[] = []
+  readonly #handoffs = new Map<Handoff, { target: string; input: Encoded }>()
+  readonly #patches: Json[] = []
+  #state: SessionState
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt
+    this.#state = attempt.sessionState
+  }
+
+  get intentions(): Intentions {
+    return { events: this.#events, patches: this.#patches, handoffs: this.#handoffs }
+  }
+
+  /** The object that the handler gets. */
+  handle(): Context {
+    const { header, request, signal, agent, failedBefore, now } = this.#attempt
+    const random = seededRandom(`${header.request}/${header.cause}/${agent.name}`)
+    const context: Context = {
+      step: (name, run, options) => this.#step(name, run, options) as Promise<never>,
+      emit: (type, data, options) => this.#emit(type as AnyEventType, data, options),
+      publish: (type, data, options) => this.#publish(type as AnyEventType, data, options),
+      call: (target, input, options) => this.#call(target as AnyAgent, input, options) as Promise<never>,
+      handoff: (target, input) => this.#handoff(target as AnyAgent, input),
+      sleep: (duration) => this.#sleep(duration),
+      session: this.#session(),
+      request,
+      deadline: header.deadline === undefined ? undefined : new Date(header.deadline),
+      hops: header.hops,
+      signal,
+      attempt: failedBefore + 1,
+      now: () => new Date(now()),
+      random: () => fraction(random),
+      uuid: () => createUuid(now(), random),
+    }
+    return Object.freeze(context)
+  }
+
+  async #step(name: string, run: (step: StepContext) => unknown, options: StepOptions = {}): Promise<unknown> {
+    const what = `step '${name}' of ${this.#attempt.agent.name}`
+    if (typeof name !== 'string' || name === '' || name.startsWith('@') || name.length > limits.nameCharactersMax) {
+      throw new SpineError('SPINE_STEP_NAME', `A step of ${this.#attempt.agent.name} has the name ${JSON.stringify(name)}.`, {
+        value: name,
+        limit: limits.nameCharactersMax,
+        fix: "A step's name is a text of at most 128 characters that does not begin with '@'.",
+      })
+    }
+    return this.#attempt.ask(
+      name,
+      {
+        kind: options.effect === true ? 'effect' : 'step',
+        run,
+        retry: retryPolicy(options.retry, what, STEP_RETRY_DEFAULT),
+        timeoutMs: options.timeout === undefined ? undefined : durationMs(options.timeout, `${what}: timeout`),
+      },
+      true,
+    )
+  }
+
+  #emit(type: AnyEventType, data: unknown, options?: EmitOptions): void {
+    this.#requireDeclared(type)
+    this.#requireHop(`emit '${type.type}'`)
+    if (this.#events.length >= limits.emitsMax) {
+      throw new SpineError('SPINE_COMMIT_TOO_LARGE', `${this.#attempt.agent.name} emitted more than ${limits.emitsMax} events in one run.`, {
+        limit: limits.emitsMax,
+        fix: 'Use ctx.publish, which commits each at once, or emit one event that carries a list.',
+      })
+    }
+    this.#events.push({ type, data: validateNow(type.schema, data, type.type), options: checkPlace(options) })
+  }
+
+  async #publish(type: AnyEventType, data: unknown, options?: EmitOptions): Promise<{ sequence: number; id: string }> {
+    this.#requireDeclared(type)
+    this.#requireHop(`publish '${type.type}'`)
+    const encoded = validateNow(type.schema, data, type.type)
+    const place = checkPlace(options)
+    const event = (time: number) => eventRecord(this.#attempt.header, type, encoded, place, time)
+    return (await this.#attempt.ask(`@publish ${type.type}`, { kind: 'publish', event }, false)) as { sequence: number; id: string }
+  }
+
+  async #call(target: AnyAgent, input: unknown, options: CallOptions = {}): Promise<unknown> {
+    const encoded = directedInput(target, input)
+    this.#requireHop(`call '${target.name}'`)
+    return this.#attempt.ask(
+      `@call ${target.name}`,
+      {
+        kind: 'call',
+        target: target.name,
+        input: encoded,
+        session: checkPlace(options)?.session,
+        withinMs: options.within === undefined ? undefined : durationMs(options.within, `call '${target.name}': within`),
+      },
+      false,
+    )
+  }
+
+  #handoff(target: AnyAgent, input: unknown): Handoff<never> {
+    this.#requireHop(`hand off to '${target.name}'`)
+    const handoff: Handoff<never> = Object.freeze({ kind: 'handoff', target: target.name })
+    this.#handoffs.set(handoff, { target: target.name, input: directedInput(target, input) })
+    return handoff
+  }
+
+  async #sleep(duration: Duration): Promise<void> {
+    await this.#attempt.ask('@sleep', { kind: 'sleep', ms: durationMs(duration, 'sleep') }, false)
+  }
+
+  #session(): SessionHandle<{ readonly [key: string]: Json }> {
+    const context = this
+    return {
+      id: this.#attempt.header.session,
+      get state() {
+        return context.#state
+      },
+      set: (patch) => this.#setSession(patch),
+    }
+  }
+
+  #setSession(patch: unknown): void {
+    const what = `session of ${this.#attempt.agent.name}`
+    const { value } = encodeJson(patch, what, limits.sessionBytesMax)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new SpineError('SPINE_SCHEMA_INVALID', `${what}: a patch is an object of the keys to change.`, { value, fix: 'Pass { key: value }.' })
+    }
+    const state = mergePatch(this.#state, value) as SessionState
+    this.#requireSessionSchema(state, Object.keys(value), what)
+    encodeJson(state, `${what}: state`, limits.sessionBytesMax)
+    this.#state = state
+    this.#patches.push(value)
+  }
+
+  /** The state may still lack what other agents will set; only the keys that this patch sets have to be right. */
+  #requireSessionSchema(state: SessionState, keys: readonly string[], what: string): void {
+    const { session } = this.#attempt.agent.options
+    if (session === undefined) return
+    const result = session['~standard'].validate(state)
+    if (result instanceof Promise || result.issues === undefined) return
+    const own = result.issues.filter((issue) => {
+      const [first] = issue.path ?? []
+      const key = String(typeof first === 'object' ? first.key : first)
+      return keys.includes(key) && state[key] !== undefined
+    })
+    if (own.length > 0) throw schemaError(own, what)
+  }
+
+  #requireDeclared(type: AnyEventType): void {
+    const { agent } = this.#attempt
+    if (agent.emits.has(type.type)) return
+    throw new SpineError('SPINE_EMIT_UNDECLARED', `${agent.name} emits '${type.type}' without declaring it.`, {
+      value: type.type,
+      limit: [...agent.emits],
+      fix: `Add it to the agent's option 'emits'.`,
+    })
+  }
+
+  #requireHop(what: string): void {
+    const { hops } = this.#attempt.header
+    if (hops + 1 <= limits.hopsMax) return
+    throw new SpineError('SPINE_HOPS_EXCEEDED', `${this.#attempt.agent.name} cannot ${what}: the chain has ${hops} hops already.`, {
+      value: hops + 1,
+      limit: limits.hopsMax,
+      fix: 'Agents pass this work around in a circle; end it, or start a new request.',
+    })
+  }
+}
+
+export function eventRecord(
+  header: Omit<RecordHeader, 'type'>,
+  type: AnyEventType,
+  data: Encoded,
+  options: EmitOptions | undefined,
+  time: number,
+): NewRecord {
+  const place = { ...following(header, options?.session, options?.key), time }
+  return record(type.type, type.version === 1 ? place : { ...place, version: type.version }, data)
+}
+
+function checkPlace<Options extends EmitOptions>(options: Options | undefined): Options | undefined {
+  for (const name of ['session', 'key'] as const) if (options?.[name] !== undefined) requireId(options[name], name)
+  return options
+}
+
+export function requireId(value: unknown, name: string): void {
+  if (typeof value === 'string' && value !== '' && value.length <= limits.idCharactersMax) return
+  throw new SpineError('SPINE_OPTION_INVALID', `${name} is ${JSON.stringify(value)}.`, {
+    value,
+    limit: limits.idCharactersMax,
+    fix: `Use a text of 1 to ${limits.idCharactersMax} characters.`,
+  })
+}
+
+/** Input of directed work, validated by the target's schema. @throws SPINE_AGENT_INVALID for an agent that reacts. */
+export function directedInput(target: AnyAgent, input: unknown): Encoded {
+  return validateNow(requireDirected(target), input, `input of '${target.name}'`)
+}
+
+export function requireDirected(target: AnyAgent): NonNullable<AnyOptions['input']> {
+  const schema = target?.options?.input
+  if (schema !== undefined) return schema
+  throw new SpineError('SPINE_AGENT_INVALID', `'${target?.name}' reacts to events and cannot be called, handed to or started.`, {
+    value: target?.name,
+    fix: "Only an agent with 'input' and 'output' does directed work; publish an event for the others.",
+  })
+}

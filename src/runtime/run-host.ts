@@ -1,0 +1,33 @@
+import type { FailureDecision } from '../coordination/decide.ts'
+import type { SpineState } from '../coordination/state.ts'
+import type { AppendOutcome, Guard } from '../engine/engine.ts'
+import type { Failure } from '../event/catalogue.ts'
+import type { AnyEventType } from '../agent/event-type.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Random } from '../kernel/random.ts'
+import type { CommitDraft } from './appender.ts'
+import type { Records } from './records.ts'
+import type { Run } from './run.ts'
+import type { SessionStates } from './session-states.ts'
+
+/** What a run needs of the process around it. */
+export interface RunHost {
+  readonly state: SpineState
+  readonly records: Records
+  readonly sessions: SessionStates
+  readonly types: ReadonlyMap<string, AnyEventType>
+  readonly clock: Clock
+  readonly random: Random
+  /** Effects whose function has been entered and whose outcome is not recorded yet, by idempotency key. */
+  readonly effectsUnderWay: Map<string, Promise<void>>
+  laneGuard(): Guard
+  append(commit: CommitDraft): Promise<AppendOutcome>
+  /** @throws SPINE_AGENT_UNKNOWN */
+  requireRegistered(agent: string): void
+  /** A suspended run has something to do. */
+  requestSlot(run: Run): void
+  slotFreed(run: Run): void
+  runOver(run: Run): void
+  /** A line for people; `undefined` for a pause. */
+  reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void
+}

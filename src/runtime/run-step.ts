@@ -1,0 +1,67 @@
+/** Runs the function of one step: its own tries, its own timeout, its result encoded. Journaling it is `run.ts`'s job. */
+import type { Clock } from '../kernel/clock.ts'
+import { Permanent, RetryAfter, SpineError } from '../kernel/errors.ts'
+import { durationMs } from '../kernel/duration.ts'
+import { encodeJson, type Encoded } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
+import type { Random } from '../kernel/random.ts'
+import { retryDelayMs } from '../coordination/decide.ts'
+import type { StepCommand } from './command.ts'
+
+export interface StepSurroundings {
+  readonly clock: Clock
+  readonly random: Random
+  readonly signal: AbortSignal
+  readonly idempotencyKey: string
+  readonly maybeDone: boolean
+  readonly what: string
+}
+
+/** `undefined` when the function returned nothing. Rejects with what the last try threw. */
+export async function runStep(command: StepCommand, around: StepSurroundings): Promise<Encoded | undefined> {
+  const { attempts, delayMsMin, delayMsMax } = command.retry
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const value = await runOnce(command, around)
+      return value === undefined ? undefined : encodeJson(value, `${around.what}: result`, limits.stepResultBytesMax)
+    } catch (error) {
+      if (attempt >= attempts || around.signal.aborted || error instanceof Permanent) throw error
+      const delay = error instanceof RetryAfter ? durationMs(error.delay, 'RetryAfter') : retryDelayMs(attempt, delayMsMin, delayMsMax, around.random)
+      await pause(around, delay)
+    }
+  }
+}
+
+function runOnce(command: StepCommand, around: StepSurroundings): Promise<unknown> {
+  const { signal, idempotencyKey, maybeDone } = around
+  const { timeoutMs } = command
+  if (timeoutMs === undefined) return Promise.resolve(command.run({ signal, idempotencyKey, maybeDone }))
+  const own = new AbortController()
+  const both = AbortSignal.any([signal, own.signal])
+  return new Promise((resolve, reject) => {
+    const timer = around.clock.setTimer(around.clock.now() + timeoutMs, () => {
+      const error = new SpineError('SPINE_STEP_TIMEOUT', `${around.what} ran longer than ${timeoutMs} ms.`, {
+        limit: timeoutMs,
+        fix: "Hand 'signal' to what it calls, or raise the step's timeout.",
+      })
+      own.abort(error)
+      reject(error)
+    })
+    Promise.resolve()
+      .then(() => command.run({ signal: both, idempotencyKey, maybeDone }))
+      .then(resolve, reject)
+      .finally(() => timer.cancel())
+  })
+}
+
+function pause(around: StepSurroundings, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = around.clock.setTimer(around.clock.now() + ms, done)
+    around.signal.addEventListener('abort', done, { once: true })
+    function done() {
+      timer.cancel()
+      around.signal.removeEventListener('abort', done)
+      resolve()
+    }
+  })
+}

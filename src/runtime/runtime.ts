@@ -1,0 +1,308 @@
+/**
+ * One process on one log: folds it, owns its lane, turns what changed and what became due into runs and records.
+ *
+ * Job: the loop from a folded batch to the next decision. Not its job: the rules (`coordination/`), the handlers'
+ * journals (`run.ts`), the questions of users (`spine.ts` and its neighbours).
+ *
+ * V1  It decides only after it has folded past its own claim of the lane.
+ * V2  Every commit it makes for a delivery guards the lane, so that a stale owner's commit is refused, however late.
+ * V3  After a failed write nothing more starts and nothing more is acknowledged.
+ */
+import { decideDue, takeOver, type DueDecision, type FailureDecision } from '../coordination/decide.ts'
+import { agentNamed, type AgentState, type Mark } from '../coordination/state.ts'
+import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
+import type { Failure } from '../event/catalogue.ts'
+import type { LogRecord, NewRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import type { AnyEventType } from '../agent/event-type.ts'
+import type { Clock, Timer } from '../kernel/clock.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { createUuid } from '../kernel/ids.ts'
+import { canonicalJson, type Json } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
+import type { Random } from '../kernel/random.ts'
+import { Appender, type CommitDraft } from './appender.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { fact, rowHeader, systemHeader } from './draft.ts'
+import { eventTypesOf, registrationOf, type HostedAgent } from './hosted-agent.ts'
+import { LogFold } from './log-fold.ts'
+import { Records } from './records.ts'
+import type { RunHost } from './run-host.ts'
+import type { Run } from './run.ts'
+import { SessionStates } from './session-states.ts'
+import { describeFailure, type Logger } from './warnings.ts'
+
+/** The one lane of an embedded log. */
+const LANE = '*'
+const LANE_HEAD = `lane/${LANE}`
+
+export interface RuntimeOptions {
+  readonly engine: Engine
+  readonly hosted: ReadonlyMap<string, HostedAgent>
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class Runtime implements RunHost {
+  readonly engine: Engine
+  readonly hosted: ReadonlyMap<string, HostedAgent>
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly random: Random
+  readonly records: Records
+  readonly sessions: SessionStates
+  readonly types: Map<string, AnyEventType>
+  readonly effectsUnderWay = new Map<string, Promise<void>>()
+  readonly writer: string
+  /** Called after every folded batch; for waits of users. */
+  readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
+  /** Called for every record once it is folded; for waits of users. */
+  readonly onRecord = new Set<(record: LogRecord) => void>()
+  readonly #fold: LogFold
+  readonly #appender: Appender
+  readonly #dispatcher: Dispatcher
+  #claimed: Sequence = 0
+  #timer: Timer | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #failure: unknown
+  #closed = false
+  /** How requests ended that began while this process has owned the log; bounded, and only a shortcut. */
+  readonly #ended = new Map<string, 'cancelled' | 'expired'>()
+
+  constructor({ engine, hosted, logger, clock, random }: RuntimeOptions) {
+    this.engine = engine
+    this.hosted = hosted
+    this.logger = logger
+    this.clock = clock
+    this.random = random
+    this.records = new Records(engine)
+    this.sessions = new SessionStates(engine)
+    this.types = eventTypesOf(hosted.values())
+    this.writer = createUuid(clock.now(), random)
+    this.#fold = new LogFold(engine, {
+      onRecord: (record) => this.#remember(record),
+      onFolded: (marks) => this.#folded(marks),
+      onBroken: (error) => this.#fail(error),
+    })
+    this.#appender = new Appender(engine, this.#fold, this.writer, (error) => this.#fail(error))
+    this.#dispatcher = new Dispatcher(this, hosted.values())
+  }
+
+  get state() {
+    return this.#fold.state
+  }
+
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  /** Nothing more will be folded. */
+  get isClosed(): boolean {
+    return this.#closed || this.#failure !== undefined
+  }
+
+  /** How a request was ended by someone or by time, as far as memory knows; `'unknown'` asks for a look at the log. */
+  endOf(request: string): 'cancelled' | 'expired' | 'unknown' | undefined {
+    const root = this.records.recentRoot(request)
+    if (root === undefined || root.sequence <= this.#claimed) return 'unknown'
+    return this.#ended.get(request)
+  }
+
+  get liveRuns(): Iterable<Run> {
+    return this.#dispatcher.liveRuns
+  }
+
+  runOf(row: number): Run | undefined {
+    return this.#dispatcher.runOf(row, this.state.deliveries.source[row] as Sequence)
+  }
+
+  /** Folds the log, claims the lane, registers what changed, and begins to work. */
+  async start(owner: string): Promise<void> {
+    await this.#fold.start()
+    await this.#claim(owner)
+    for (const { row, source } of takeOver(this.state)) this.#dispatcher.ready(row, source)
+    this.tick()
+  }
+
+  async #claim(owner: string): Promise<void> {
+    const header = systemHeader(this.clock.now())
+    const claim = fact('spine.lane.claimed', header, { lane: LANE, owner })
+    const guards = [{ head: LANE_HEAD, notAfter: this.state.lanes.get(LANE)?.claimed ?? 0 }]
+    const outcome = await this.append({ guards, moves: [LANE_HEAD], records: [...this.#changedRegistrations(), claim] })
+    if (outcome.status !== 'appended') throw this.#laneLost()
+    this.#claimed = outcome.last
+  }
+
+  #changedRegistrations(): readonly NewRecord[] {
+    const header = systemHeader(this.clock.now())
+    const changed: NewRecord[] = []
+    for (const agent of this.hosted.values()) {
+      const registration = registrationOf(agent)
+      const known = agentNamed(this.state, agent.name)?.registration
+      const same = known !== undefined && canonicalJson(known as unknown as Json) === canonicalJson(registration as unknown as Json)
+      if (!same) changed.push(fact('spine.agent.registered', header, registration))
+    }
+    return changed
+  }
+
+  append(commit: CommitDraft): Promise<AppendOutcome> {
+    return this.#appender.append(commit)
+  }
+
+  laneGuard(): Guard {
+    return { head: LANE_HEAD, notAfter: this.#claimed }
+  }
+
+  requireRegistered(agent: string): void {
+    if (agentNamed(this.state, agent)?.registration !== undefined) return
+    throw new SpineError('SPINE_AGENT_UNKNOWN', `No agent named '${agent}' is registered on this log.`, {
+      value: agent,
+      limit: this.state.agents.filter((known) => known.registration !== undefined).map((known) => known.name),
+      fix: 'Pass it in createSpine({ agents }) of some process that runs on this log, at least once.',
+    })
+  }
+
+  requestSlot(run: Run): void {
+    this.#dispatcher.requestSlot(run)
+  }
+
+  slotFreed(run: Run): void {
+    this.#dispatcher.slotFreed(run)
+  }
+
+  runOver(run: Run): void {
+    this.#dispatcher.runOver(run)
+  }
+
+  reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void {
+    this.logger.warn(describeFailure(run, failure, decision, this.clock.now()))
+  }
+
+  /** Does what has become due and sets the timer for what comes next. */
+  tick(): void {
+    if (this.#failure !== undefined) return
+    for (const decision of decideDue(this.state, this.clock.now())) this.#carryOut(decision)
+    this.#armTimer()
+  }
+
+  /** Starts nothing more; runs that hold a slot get until `drainMs` to end, the others go on with the next owner. */
+  async stop(drainMs: number): Promise<void> {
+    this.#dispatcher.stop()
+    await this.#drained(drainMs)
+    this.#timer?.cancel()
+    const reason = new SpineError('SPINE_CLOSED', 'The spine is closing.')
+    for (const run of [...this.liveRuns]) run.stop(reason)
+    await Promise.allSettled([...this.effectsUnderWay.values()])
+    if (this.#failure === undefined) {
+      const record = fact('spine.lane.released', systemHeader(this.clock.now()), { lane: LANE })
+      await this.append({ guards: [this.laneGuard()], records: [record] }).catch(() => undefined)
+    }
+    this.#appender.fail(reason)
+    this.#fold.stop()
+    this.#closed = true
+    for (const listener of [...this.onFolded]) listener([])
+  }
+
+  async #drained(drainMs: number): Promise<void> {
+    const isBusy = () => [...this.liveRuns].some((run) => run.phase === 'running' || run.phase === 'ending')
+    if (!isBusy() || drainMs === 0 || this.#failure !== undefined) return
+    await new Promise<void>((resolve) => {
+      const timer = this.clock.setTimer(this.clock.now() + drainMs, done)
+      const look = () => {
+        if (!isBusy() || this.#failure !== undefined) done()
+      }
+      this.onFolded.add(look)
+      const onFolded = this.onFolded
+      function done() {
+        timer.cancel()
+        onFolded.delete(look)
+        resolve()
+      }
+    })
+  }
+
+  #remember(record: LogRecord): void {
+    this.records.remember(record)
+    this.sessions.remember(record)
+    if (record.type === 'spine.request.cancelled' || record.type === 'spine.request.expired') this.#rememberEnd(record)
+    if (this.onRecord.size > 0) for (const listener of this.onRecord) listener(record)
+    if (record.type === 'spine.lane.claimed' && this.#claimed !== 0 && record.sequence > this.#claimed) this.#fail(this.#laneLost())
+  }
+
+  #rememberEnd(record: LogRecord): void {
+    // A root is forgotten after as many others; its end need not be kept longer.
+    if (this.#ended.size >= limits.recordCacheRecords) this.#ended.clear()
+    this.#ended.set(record.request, record.type === 'spine.request.cancelled' ? 'cancelled' : 'expired')
+  }
+
+  #folded(marks: readonly Mark[]): void {
+    for (const mark of marks) {
+      if (mark.kind === 'ready') this.#dispatcher.ready(mark.row, mark.source)
+      else if (mark.kind === 'outcome') this.#dispatcher.runOf(mark.row, mark.source)?.receive(mark.command, mark.record)
+      else if (mark.kind === 'ended') this.#dispatcher.runOf(mark.row, mark.source)?.ended(mark.record)
+    }
+    if (this.state.due?.next !== undefined) this.#armTimer()
+    for (const listener of [...this.onFolded]) listener(marks)
+  }
+
+  #carryOut(decision: DueDecision): void {
+    const { state } = this
+    const time = this.clock.now()
+    switch (decision.kind) {
+      case 'start':
+        this.#dispatcher.ready(decision.row, decision.source)
+        return
+      case 'fire-timer':
+        this.#write({ records: [fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command })] })
+        return
+      case 'expire-delivery': {
+        const header = rowHeader(state, decision.row, time)
+        this.#write({ records: [fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 })] })
+        return
+      }
+      case 'expire-request': {
+        const { agent: _, ...header } = rowHeader(state, state.requests.firstRow(state.requests.find(decision.request)), time)
+        const records = [fact('spine.request.expired', header, { deadline: decision.deadline })]
+        this.#write({ records, moves: [`request/${decision.request}`] })
+      }
+    }
+  }
+
+  /** A decision of the owner. A refusal means that the lane is lost, which `#remember` notices. */
+  #write(commit: Omit<CommitDraft, 'guards'>): void {
+    this.append({ ...commit, guards: [this.laneGuard()] }).catch(() => undefined)
+  }
+
+  #armTimer(): void {
+    const next = this.state.due?.next
+    if (next === undefined || next >= this.#timerAt) return
+    this.#timer?.cancel()
+    this.#timerAt = next
+    this.#timer = this.clock.setTimer(next, () => {
+      this.#timerAt = Number.POSITIVE_INFINITY
+      this.tick()
+    })
+  }
+
+  #laneLost(): SpineError {
+    const lane = this.state.lanes.get(LANE)
+    return new SpineError('SPINE_LANE_LOST', `This log is owned by ${lane?.owner ?? 'another process'} now.`, {
+      fix: 'Let one process own the log, or use a shared engine.',
+    })
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#appender.fail(error)
+    this.#dispatcher.stop()
+    for (const run of [...this.liveRuns]) run.stop(error)
+    this.logger.warn(`The log cannot be written any more, and nothing is acknowledged until it is reopened: ${(error as Error).message}`)
+    for (const listener of [...this.onFolded]) listener([])
+  }
+}
+
+export function isHostedElsewhere(agent: AgentState, hosted: ReadonlyMap<string, HostedAgent>): boolean {
+  return agent.registration !== undefined && !hosted.has(agent.name)
+}

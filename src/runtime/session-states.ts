@@ -1,0 +1,91 @@
+/**
+ * The state of sessions, folded from `spine.session.patched`: recent ones in memory, others read from the log.
+ *
+ * N1  The state of a session at a sequence is the merge of its patches up to there, in order.
+ * N2  A state is never changed in place: whoever holds one keeps it.
+ */
+import type { SystemData } from '../event/catalogue.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import type { Json } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
+import { mergePatch } from '../kernel/merge-patch.ts'
+
+export type SessionState = { readonly [key: string]: Json }
+
+const EMPTY: SessionState = Object.freeze({})
+
+export class SessionStates {
+  readonly #engine: Engine
+  readonly #states = new Map<string, SessionState>()
+  readonly #loading = new Map<string, LogRecord[]>()
+  /** Until the first one is dropped, a session that is not in memory has no state. */
+  #complete = true
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** Called for every record, in order. */
+  remember(record: LogRecord): void {
+    if (record.type !== 'spine.session.patched') return
+    this.#loading.get(record.session)?.push(record)
+    const known = this.#states.get(record.session)
+    if (known === undefined && !this.#complete) return
+    this.#keep(record.session, patched(known ?? EMPTY, record))
+  }
+
+  /** The state at the head of the fold, if memory has it. */
+  recent(session: string): SessionState | undefined {
+    return this.#states.get(session) ?? (this.#complete ? EMPTY : undefined)
+  }
+
+  /** The state at the head of the fold. */
+  async current(session: string): Promise<SessionState> {
+    const known = this.recent(session)
+    if (known !== undefined) return known
+    const during = this.#loading.get(session) ?? []
+    this.#loading.set(session, during)
+    const loaded = await this.#load(session, Number.MAX_SAFE_INTEGER)
+    const late = during.filter((record) => record.sequence > loaded.at)
+    const state = late.reduce(patched, loaded.state)
+    this.#loading.delete(session)
+    this.#keep(session, state)
+    return state
+  }
+
+  /** The state as it was when the log ended at `at`. */
+  async at(session: string, at: Sequence): Promise<SessionState> {
+    return (await this.#load(session, at)).state
+  }
+
+  async #load(session: string, upTo: Sequence): Promise<{ state: SessionState; at: Sequence }> {
+    let state = EMPTY
+    let at = 0
+    for (;;) {
+      const page = await this.#engine.read({ session, types: ['spine.session.patched'], after: at, limit: limits.readRecordsMax })
+      for (const record of page) {
+        if (record.sequence > upTo) return { state, at }
+        state = patched(state, record)
+        at = record.sequence
+      }
+      if (page.length < limits.readRecordsMax) return { state, at }
+    }
+  }
+
+  #keep(session: string, state: SessionState): void {
+    this.#states.delete(session)
+    this.#states.set(session, state)
+    if (this.#states.size <= limits.sessionCacheSessions) return
+    this.#complete = false
+    for (const oldest of this.#states.keys()) {
+      this.#states.delete(oldest)
+      break
+    }
+  }
+}
+
+function patched(state: SessionState, record: LogRecord): SessionState {
+  return mergePatch(state, (record.data as SystemData<'spine.session.patched'>).patch) as SessionState
+}

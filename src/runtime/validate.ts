@@ -1,0 +1,40 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { SpineError } from '../kernel/errors.ts'
+import { encodeJson, type Encoded } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
+
+/** Runs a schema over a value and encodes what it returns. `what` starts the error: `inquiry.received: data.text: …`. */
+export async function validate(schema: StandardSchemaV1, value: unknown, what: string): Promise<Encoded> {
+  return accept(await schema['~standard'].validate(value), what)
+}
+
+/** For calls that cannot wait. @throws SPINE_SCHEMA_ASYNC when the schema returns a promise. */
+export function validateNow(schema: StandardSchemaV1, value: unknown, what: string): Encoded {
+  const result = schema['~standard'].validate(value)
+  if (!(result instanceof Promise)) return accept(result, what)
+  result.catch(() => {})
+  throw new SpineError('SPINE_SCHEMA_ASYNC', `${what}: the schema validates asynchronously.`, {
+    fix: 'Inside a handler a schema must be synchronous; do the asynchronous check in a step.',
+  })
+}
+
+function accept(result: StandardSchemaV1.Result<unknown>, what: string): Encoded {
+  if (result.issues === undefined) return encodeJson(result.value, `${what}: data`, limits.payloadBytesMax)
+  throw schemaError(result.issues, what)
+}
+
+export function schemaError(issues: readonly StandardSchemaV1.Issue[], what: string): SpineError {
+  const lines = issues.slice(0, 3).map((issue) => `data${pathText(issue)}: ${issue.message.replace(/^Invalid input: /, '')}`)
+  const more = issues.length > 3 ? ` (and ${issues.length - 3} more)` : ''
+  return new SpineError('SPINE_SCHEMA_INVALID', `${what}: ${lines.join('; ')}${more}.`, {
+    value: issues.length,
+    fix: 'Correct the data, or the schema if the data is right.',
+  })
+}
+
+function pathText(issue: StandardSchemaV1.Issue): string {
+  return (issue.path ?? [])
+    .map((part) => (typeof part === 'object' ? part.key : part))
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+}

@@ -1,0 +1,117 @@
+import type { SystemData } from '../event/catalogue.ts'
+import type { LogRecord } from '../event/record.ts'
+import { durationMs, type Duration } from '../kernel/duration.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { limits } from '../kernel/limits.ts'
+import { callFailed } from './outcome.ts'
+import type { Published } from './publisher.ts'
+import type { Requests } from './requests.ts'
+import type { Runtime } from './runtime.ts'
+
+/** Directed work that was started from outside. */
+export interface WorkHandle<Reply> {
+  readonly request: string
+  readonly sequence: number
+  /** The idempotency key was used before; this is the work that it started. */
+  readonly duplicate: boolean
+  /**
+   * The reply of whoever ends up owning the work. Default bound: 60 s.
+   *
+   * @throws SPINE_CALL_FAILED with agent and cause; SPINE_WAIT_TIMEOUT: the work goes on.
+   */
+  result(options?: { readonly within?: Duration }): Promise<Reply>
+  /** Ends the request of this work and all that followed from it. */
+  cancel(why: string): Promise<void>
+}
+
+const ENDS = [
+  'spine.delivery.completed',
+  'spine.delivery.cancelled',
+  'spine.delivery.expired',
+  'spine.delivery.dead',
+  'spine.delivery.redriven',
+  'spine.request.cancelled',
+  'spine.request.expired',
+]
+
+export function workHandle(runtime: Runtime, requests: Requests, target: string, { request, sequence, duplicate }: Published): WorkHandle<unknown> {
+  return {
+    request,
+    sequence,
+    duplicate,
+    cancel: (why) => requests.cancel(request, why),
+    async result(options = {}) {
+      const withinMs = durationMs(options.within ?? '60s', 'result: within')
+      const ended = isOpen(runtime, request, sequence) ? await nextEnd(runtime, sequence, withinMs) : await findEnd(runtime, request, sequence, target)
+      if (ended.type === 'spine.delivery.completed') return (ended.data as unknown as SystemData<'spine.delivery.completed'>).reply
+      throw callFailed(target, ended)
+    },
+  }
+}
+
+function isOpen({ state }: Runtime, request: string, call: number): boolean {
+  const { requests, deliveries } = state
+  const slot = requests.find(request)
+  for (let row = slot === 0 ? 0 : requests.firstRow(slot); row !== 0; row = deliveries.nextOfRequest(row)) {
+    if (deliveries.call[row] === call) return true
+  }
+  return false
+}
+
+function nextEnd(runtime: Runtime, call: number, withinMs: number): Promise<LogRecord> {
+  const { clock, onFolded } = runtime
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(clock.now() + withinMs, () => {
+      onFolded.delete(look)
+      reject(
+        new SpineError('SPINE_WAIT_TIMEOUT', `No reply came within ${withinMs} ms; the work goes on.`, {
+          limit: withinMs,
+          fix: 'Call result() again, or cancel the work.',
+        }),
+      )
+    })
+    const look: Parameters<typeof onFolded.add>[0] = (marks) => {
+      if (runtime.failure !== undefined) return end(() => reject(runtime.failure))
+      for (const mark of marks) {
+        if (mark.kind === 'ended' && mark.call === call && !isHandoff(mark.record)) return end(() => resolve(mark.record))
+      }
+    }
+    const end = (settle: () => void) => {
+      timer.cancel()
+      onFolded.delete(look)
+      settle()
+    }
+    onFolded.add(look)
+  })
+}
+
+/** Follows the owners of ended work through the log: from handoff to handoff to the end. */
+async function findEnd(runtime: Runtime, request: string, sequence: number, target: string): Promise<LogRecord> {
+  let owner = { source: sequence, agent: target }
+  let after = sequence
+  let last: LogRecord | undefined
+  for (;;) {
+    const page = await runtime.engine.read({ request, types: ENDS, after, limit: limits.readRecordsMax })
+    for (const record of page) {
+      after = record.sequence
+      const ofRequest = record.type.startsWith('spine.request.')
+      if (!ofRequest && (record.cause !== owner.source || record.agent !== owner.agent)) continue
+      if (isHandoff(record)) owner = { source: record.sequence, agent: handoffOf(record)?.target as string }
+      else last = record
+    }
+    if (page.length < limits.readRecordsMax) break
+  }
+  if (last !== undefined) return last
+  throw new SpineError('SPINE_REMOVED', `The work was given up: its agent '${owner.agent}' was removed or renamed.`, {
+    value: owner.agent,
+    fix: 'Start it again with an agent that exists.',
+  })
+}
+
+function isHandoff(record: LogRecord): boolean {
+  return record.type === 'spine.delivery.completed' && handoffOf(record) !== undefined
+}
+
+function handoffOf(record: LogRecord) {
+  return (record.data as unknown as SystemData<'spine.delivery.completed'>).handoff
+}

@@ -1,0 +1,187 @@
+/**
+ * The composition root: the `Spine` that users hold, and `createSpine` which puts engine, fold and agents together.
+ *
+ * Not its job: any decision (`coordination/`) and any waiting (`runtime/`).
+ */
+import { hostname } from 'node:os'
+import type { AnyAgent, InputDataOf, ReplyOf } from './agent/agent.ts'
+import type { Directed } from './agent/context.ts'
+import type { AnyEventType, EventOf, InputOf } from './agent/event-type.ts'
+import type { Engine } from './engine/engine.ts'
+import type { LogRecord } from './event/record.ts'
+import type { Clock } from './kernel/clock.ts'
+import { type Duration, durationMs } from './kernel/duration.ts'
+import type { Json } from './kernel/json.ts'
+import type { Random } from './kernel/random.ts'
+import { type AgentInfo, Agents } from './runtime/agents.ts'
+import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
+import { hostAgents } from './runtime/hosted-agent.ts'
+import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/log-reader.ts'
+import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
+import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
+import { Runtime } from './runtime/runtime.ts'
+import { systemClock } from './runtime/system-clock.ts'
+import { systemRandom } from './runtime/system-random.ts'
+import { type Logger, stderrLogger } from './runtime/warnings.ts'
+import { type WorkHandle, workHandle } from './runtime/work-handle.ts'
+
+export interface SpineOptions {
+  /** Where the log lives. Default: SQLite at `.spine/log.db`. */
+  readonly engine?: Engine
+  /** The agents that this process hosts. References have no handler and do not belong here. */
+  readonly agents: readonly AnyAgent[]
+  /** Where warnings go. Default: one line each to stderr. */
+  readonly logger?: Logger
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+export interface SessionAt {
+  readonly id: string
+  /** The log position that the state tells of. */
+  readonly at: number
+  readonly state: { readonly [key: string]: Json }
+}
+
+export interface Spine {
+  /**
+   * Puts an event on the log. Resolves when it is durable and this process has folded it.
+   *
+   * @throws SPINE_SCHEMA_INVALID, SPINE_PAYLOAD_NOT_JSON, SPINE_PAYLOAD_TOO_LARGE, SPINE_PAYLOAD_TOO_DEEP,
+   *   SPINE_KEY_REUSED, SPINE_DEADLINE_PAST, SPINE_LOG_FULL, SPINE_LOG_FAILED, SPINE_CLOSED
+   * @example const { request } = await spine.publish(Inquiry, { text: 'a haircut' }, { session: 'customer-42' })
+   */
+  publish<Event extends AnyEventType>(type: Event, data: InputOf<Event>, options?: PublishOptions): Promise<Published>
+  /** Many events, in order. With `atomic: true` all of them in one commit, or none; at most 256. */
+  publishAll(messages: readonly Message[], options?: { readonly atomic?: boolean }): Promise<readonly Published[]>
+  /** Gives directed work to an agent from outside. */
+  start<Target extends AnyAgent>(target: Directed<Target>, input: InputDataOf<Target>, options?: StartOptions): Promise<WorkHandle<ReplyOf<Target>>>
+  /** Waits until nothing of the request is open at hosted agents. Never hangs: default bound 60 s, then `open`. */
+  settled(request: string, options?: { readonly within?: Duration }): Promise<Settled>
+  /** The first matching event; `undefined` when the bound passes. With `request`: also one already on the log. */
+  waitFor<Event extends AnyEventType>(type: Event, options: WaitOptions): Promise<EventOf<Event> | undefined>
+  readonly log: {
+    /** Records in order, read page by page. */
+    read(query?: LogQuery): AsyncIterableIterator<LogRecord>
+    /** Records above `after` (default: from now on), then those to come, until the loop is left or the spine closed. */
+    tail(options?: { readonly after?: number }): AsyncIterableIterator<LogRecord>
+  }
+  readonly sessions: {
+    /** The state of a session, now or as it was at a sequence. */
+    get(id: string, options?: { readonly at?: number }): Promise<SessionAt>
+  }
+  readonly agents: {
+    list(): readonly AgentInfo[]
+    /** Gives up an absent agent; its open work ends. @throws SPINE_AGENT_UNKNOWN, SPINE_AGENT_HOSTED */
+    remove(name: string): Promise<void>
+    /** Moves an absent agent's open work and subscriptions to another name. @throws SPINE_AGENT_UNKNOWN, SPINE_AGENT_HOSTED */
+    rename(name: string, to: string): Promise<void>
+  }
+  readonly requests: {
+    /** @throws SPINE_REQUEST_UNKNOWN */
+    get(id: string): Promise<RequestInfo>
+    /** One record ends all that is open; a step with `effect` that has started is finished first. Twice is fine. */
+    cancel(id: string, why: string): Promise<void>
+  }
+  readonly deadLetters: {
+    list(options?: { readonly request?: string; readonly agent?: string }): Promise<readonly DeadLetter[]>
+    /** @throws SPINE_DEAD_LETTER_UNKNOWN */
+    get(id: string): Promise<DeadLetterDetail>
+    /** Back to work, with the journal kept: recorded steps do not run again. Twice is one redrive. */
+    redrive(id: string): Promise<void>
+    discard(id: string, why?: string): Promise<void>
+  }
+  /** Starts nothing new, lets running handlers end within `drain` (default 10 s), then closes the engine. */
+  close(options?: { readonly drain?: Duration }): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Where the log lives when nobody says otherwise. */
+const DEFAULT_PATH = '.spine/log.db'
+const DRAIN_DEFAULT = '10s'
+
+/**
+ * Opens a spine: takes the log, folds it, registers the agents, and goes on with whatever was open.
+ *
+ * Resolves when the registrations are durable and folded. Absent agents with open work are named in a warning.
+ *
+ * @throws SPINE_AGENT_INVALID, SPINE_EVENT_INVALID, SPINE_ENGINE_LOCKED, SPINE_LOG_NEWER, SPINE_LOG_CORRUPT, SPINE_NO_SQLITE
+ * @example const spine = await createSpine({ engine: sqlite('./spine.db'), agents: [inquiry, scheduling] })
+ */
+export async function createSpine(options: SpineOptions): Promise<Spine> {
+  const hosted = hostAgents(options.agents)
+  const engine = options.engine ?? (await defaultEngine())
+  const runtime = new Runtime({
+    engine,
+    hosted,
+    logger: options.logger ?? stderrLogger,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom(),
+  })
+  await engine.open()
+  try {
+    await runtime.start(`${hostname()}:${process.pid}`)
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+  return spineOf(runtime)
+}
+
+async function defaultEngine(): Promise<Engine> {
+  const { sqlite } = await import('./engine/sqlite/index.ts')
+  return sqlite(DEFAULT_PATH)
+}
+
+function spineOf(runtime: Runtime): Spine {
+  const agents = new Agents(runtime)
+  const requests = new Requests(runtime)
+  const deadLetters = new DeadLetters(runtime)
+  const publisher = new Publisher(runtime)
+  for (const warning of agents.warnings()) runtime.logger.warn(warning)
+  let closing: Promise<void> | undefined
+  const close: Spine['close'] = (options = {}) => {
+    closing ??= closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain'))
+    return closing
+  }
+  return {
+    publish: (type, data, options = {}) => publisher.publish({ type, data, options }),
+    publishAll: (messages, options = {}) => publisher.publishAll(messages, options.atomic === true),
+    start: async (target, input, options = {}) => {
+      const agent = target as AnyAgent
+      return workHandle(runtime, requests, agent.name, await publisher.start(agent, input, options)) as WorkHandle<never>
+    },
+    settled: (request, options = {}) => requests.settled(request, options.within),
+    waitFor: (type, options) => waitForEvent(runtime, type, options) as Promise<never>,
+    log: {
+      read: (query) => readLog(runtime, query),
+      tail: (options = {}) => tailLog(runtime, options.after ?? runtime.state.at),
+    },
+    sessions: { get: (id, options = {}) => sessionOf(runtime, id, options.at) },
+    agents: {
+      list: () => agents.list(),
+      remove: (name) => agents.remove(name),
+      rename: (name, to) => agents.rename(name, to),
+    },
+    requests: { get: (id) => requests.get(id), cancel: (id, why) => requests.cancel(id, why) },
+    deadLetters: {
+      list: (filter) => deadLetters.list(filter),
+      get: (id) => deadLetters.get(id),
+      redrive: (id) => deadLetters.redrive(id),
+      discard: (id, why) => deadLetters.discard(id, why),
+    },
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  }
+}
+
+async function sessionOf(runtime: Runtime, id: string, at: number | undefined): Promise<SessionAt> {
+  const head = runtime.state.at
+  const state = at === undefined ? await runtime.sessions.current(id) : await runtime.sessions.at(id, at)
+  return { id, at: at ?? head, state }
+}
+
+async function closeRuntime(runtime: Runtime, drainMs: number): Promise<void> {
+  await runtime.stop(drainMs)
+  await runtime.engine.close()
+}
