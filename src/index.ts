@@ -6,7 +6,7 @@ export type { CallOptions, Context, EmitOptions, Handoff, SessionHandle, StepCon
 export { type AnyEventType, type DataOf, type EventOf, type EventOptions, type EventType, event, type InputOf, type SpineEvent } from './agent/event-type.ts'
 
 // What users hold
-export { createSpine, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
+export { createSpine, stateOf, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
 export type { AgentInfo } from './runtime/agents.ts'
 export type { DeadLetter, DeadLetterDetail } from './runtime/dead-letters.ts'
 export type { LogQuery, WaitOptions } from './runtime/log-reader.ts'

@@ -7,8 +7,10 @@ import { hostname } from 'node:os'
 import type { AnyAgent, InputDataOf, ReplyOf } from './agent/agent.ts'
 import type { Directed } from './agent/context.ts'
 import type { AnyEventType, EventOf, InputOf } from './agent/event-type.ts'
+import type { SpineState } from './coordination/state.ts'
 import type { Engine } from './engine/engine.ts'
 import type { LogRecord } from './event/record.ts'
+import { assert } from './kernel/assert.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, durationMs } from './kernel/duration.ts'
 import type { Json } from './kernel/json.ts'
@@ -96,6 +98,18 @@ export interface Spine {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+const runtimes = new WeakMap<Spine, Runtime>()
+
+/**
+ * The state that this process has folded from the log, live: read it, never change it. An observer that folds the same
+ * records with `evolve` has the same `encodeState`.
+ */
+export function stateOf(spine: Spine): SpineState {
+  const runtime = runtimes.get(spine)
+  assert(runtime !== undefined, 'stateOf was given something that createSpine did not make')
+  return runtime.state
+}
+
 /** Where the log lives when nobody says otherwise. */
 const DEFAULT_PATH = '.spine/log.db'
 const DRAIN_DEFAULT = '10s'
@@ -144,7 +158,7 @@ function spineOf(runtime: Runtime): Spine {
     closing ??= closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain'))
     return closing
   }
-  return {
+  const spine: Spine = {
     publish: (type, data, options = {}) => publisher.publish({ type, data, options }),
     publishAll: (messages, options = {}) => publisher.publishAll(messages, options.atomic === true),
     start: async (target, input, options = {}) => {
@@ -173,6 +187,8 @@ function spineOf(runtime: Runtime): Spine {
     close,
     [Symbol.asyncDispose]: () => close(),
   }
+  runtimes.set(spine, runtime)
+  return spine
 }
 
 async function sessionOf(runtime: Runtime, id: string, at: number | undefined): Promise<SessionAt> {

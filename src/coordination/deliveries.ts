@@ -114,9 +114,11 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
 }
 
 function endOpenCalls(state: SpineState, run: RunState, record: LogRecord): void {
-  for (const command of run.calls.values()) {
+  const { deliveries } = state
+  for (const [call, command] of run.calls) {
     const { row } = run.commands.get(command) as Command
-    if (row !== 0) endDelivery(state, row, record, true)
+    // When a whole request ends, the called delivery may have ended before its caller.
+    if (deliveries.call[row] === call && deliveries.status[row] !== STATUS.free) endDelivery(state, row, record, true)
   }
 }
 

@@ -18,7 +18,7 @@ export interface Waiting {
 }
 
 export interface Settled {
-  /** `open`: the bound passed first. `failed`: at rest, with dead letters. */
+  /** `open`: the bound passed first, or only absent agents have work left. `failed`: at rest, with dead letters. */
   readonly status: 'done' | 'failed' | 'expired' | 'cancelled' | 'open'
   /** The log position that this tells of. */
   readonly at: number
@@ -132,7 +132,7 @@ export class Requests {
       .filter((letter) => letter.request === request)
       .map((letter) => deliveryId(letter.source, (state.agents[letter.agent] as AgentState).name))
     const at = state.at
-    const status = waiting.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
+    const status = rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, waiting, absent }
   }
 

@@ -1,0 +1,135 @@
+/** Reads a log file through a connection of its own. */
+import type { LogRecord } from '../../event/record.ts'
+import type { Sequence } from '../../event/sequence.ts'
+import { SpineError } from '../../kernel/errors.ts'
+import { limits } from '../../kernel/limits.ts'
+import type { ReadQuery, Snapshot } from '../engine.ts'
+import { matches } from '../record-filter.ts'
+import { corrupt, decodeRow, type StoredRow } from './commit-row.ts'
+import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
+import { translated } from './sqlite-file.ts'
+
+const ROWS_PER_QUERY = 512
+
+export class SqliteReader {
+  readonly #database: SqliteDatabase
+  readonly #path: string
+  readonly #statements = new Map<string, SqliteStatement>()
+
+  constructor(database: SqliteDatabase, path: string) {
+    this.#database = database
+    this.#path = path
+  }
+
+  read(query: ReadQuery): readonly LogRecord[] {
+    return translated(this.#path, () => this.#collect(query))
+  }
+
+  head(): Sequence {
+    return translated(this.#path, () => {
+      const { head } = this.#prepare('SELECT max(last) AS head FROM commits').get() as { head: number | null }
+      return head ?? this.trimmed()
+    })
+  }
+
+  /** Sequence of the last record that was trimmed away. */
+  trimmed(): Sequence {
+    return (this.#prepare("SELECT value FROM meta WHERE name = 'trimmed'").get() as { value: number }).value
+  }
+
+  heads(): Map<string, Sequence> {
+    const rows = this.#prepare('SELECT name, at FROM heads').all() as { name: string; at: number }[]
+    return new Map(rows.map(({ name, at }) => [name, at]))
+  }
+
+  key(scope: string, name: string): { readonly print: string; readonly first: Sequence; readonly last: Sequence } | undefined {
+    return this.#prepare('SELECT print, first, last FROM keys WHERE scope = ? AND name = ?').get(scope, name) as never
+  }
+
+  /** Ids of the newest commits, for recognising a repeated one after a reopen. */
+  recentCommits(): readonly { readonly id: string; readonly first: Sequence; readonly last: Sequence }[] {
+    return this.#prepare('SELECT id, first, last FROM commits ORDER BY first DESC LIMIT ?').all(limits.commitIdWindow) as never
+  }
+
+  snapshot(name: string): Snapshot | undefined {
+    const row = this.#prepare('SELECT at, state FROM snapshots WHERE name = ?').get(name) as { at: number; state: Uint8Array } | undefined
+    return row === undefined ? undefined : { at: row.at, state: new Uint8Array(row.state) }
+  }
+
+  /** Changes when any other connection has committed. */
+  dataVersion(): number {
+    return (this.#prepare('PRAGMA data_version').get() as { data_version: number }).data_version
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  #collect(query: ReadQuery): readonly LogRecord[] {
+    const { backwards = false, limit } = query
+    const trimmed = this.trimmed()
+    const after = query.after ?? (backwards ? Number.MAX_SAFE_INTEGER : trimmed)
+    if (!backwards && after < trimmed) throw trimmedBelow(after, trimmed)
+    const found: LogRecord[] = []
+    let at = after
+    for (;;) {
+      const rows = this.#rows(query, at, backwards)
+      if (isWhole(query)) this.#requireDense(rows, at, backwards)
+      for (const row of rows) {
+        const records = decodeRow(row, this.#path)
+        for (const record of backwards ? records.reverse() : records) {
+          const inRange = backwards ? record.sequence < after : record.sequence > after
+          if (inRange && matches(record, query)) found.push(record)
+          if (found.length === limit) return found
+        }
+      }
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < ROWS_PER_QUERY) return found
+      at = backwards ? last.first : last.last
+    }
+  }
+
+  #rows(query: ReadQuery, at: number, backwards: boolean): readonly StoredRow[] {
+    const scope = query.request !== undefined ? 'request' : query.session !== undefined ? 'session' : undefined
+    // A commit stands under its own session and request, and is mentioned under any further ones.
+    const scoped = scope === undefined ? '' : `AND first IN (SELECT first FROM commits WHERE ${scope} = ? UNION SELECT first FROM mentions WHERE kind = '${scope}' AND name = ?)`
+    // Either way the commit that contains the position is wanted too, if some of its records lie beyond.
+    const range = backwards ? 'first < ?' : 'first > ?'
+    const sql = `SELECT first, last, time, session, request, headers, data, hashes FROM commits WHERE ${range} ${scoped} ORDER BY first ${backwards ? 'DESC' : 'ASC'} LIMIT ${ROWS_PER_QUERY}`
+    const name = scope === undefined ? [] : [query[scope] as string, query[scope] as string]
+    return this.#prepare(sql).all(backwards ? at : this.#rowStart(at), ...name) as StoredRow[]
+  }
+
+  /** The commit that holds the record after `at` begins above this: reads go by the primary key, not by a scan. */
+  #rowStart(at: number): number {
+    const row = this.#prepare('SELECT first, last FROM commits WHERE first <= ? ORDER BY first DESC LIMIT 1').get(at) as { first: number; last: number } | undefined
+    return row !== undefined && row.last > at ? row.first - 1 : at
+  }
+
+  #requireDense(rows: readonly StoredRow[], at: number, backwards: boolean): void {
+    let expected: number | undefined
+    for (const row of backwards ? [...rows].reverse() : rows) {
+      if (expected !== undefined && row.first !== expected) throw corrupt(this.#path, `the records from ${expected} to ${row.first - 1} are missing`)
+      expected = row.last + 1
+    }
+    const [first] = rows
+    if (!backwards && first !== undefined && first.first > at + 1) throw corrupt(this.#path, `the records from ${at + 1} to ${first.first - 1} are missing`)
+  }
+
+  #prepare(sql: string): SqliteStatement {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function isWhole(query: ReadQuery): boolean {
+  return query.session === undefined && query.request === undefined
+}
+
+function trimmedBelow(after: number, trimmed: number): SpineError {
+  return new SpineError('SPINE_TRIMMED', `Records up to ${trimmed} have been trimmed.`, { value: after, limit: trimmed + 1, fix: `Read after ${trimmed}.` })
+}

@@ -1,0 +1,124 @@
+/**
+ * The writer thread: takes the lock, opens the file, and turns whatever has arrived since the last sync into the next
+ * batch, without asking the main thread in between.
+ *
+ * Not its job: order, guards, keys: the main thread has decided them before a row gets here.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { SpineError } from '../../kernel/errors.ts'
+import { BatchWriter } from './batch-writer.ts'
+import type { CommitRow } from './commit-row.ts'
+import { loadDriver, type SqliteDatabase } from './sqlite-driver.ts'
+import { asSpineError, openForWriting, synchronousOf } from './sqlite-file.ts'
+import { takeLock } from './sqlite-lock.ts'
+import type { ErrorParts, FromWriter, ToWriter, WriterOptions } from './writer-protocol.ts'
+
+/** A batch holds at most so many bytes, so that one sync never delays those behind it for long. */
+const BATCH_BYTES_MAX = 8 * 1024 * 1024
+
+const port = parentPort as NonNullable<typeof parentPort>
+const options = workerData as WriterOptions
+const say = (message: FromWriter) => port.postMessage(message)
+
+try {
+  await run()
+} catch (error) {
+  say({ kind: 'refused', error: partsOf(error) })
+  port.close()
+}
+
+async function run(): Promise<void> {
+  const driver = await loadDriver()
+  const lock = await takeLock(driver, options.path, options.lockWaitMs)
+  let database: SqliteDatabase
+  let writer: BatchWriter
+  try {
+    database = openForWriting(driver, options.path, options.maxBytes)
+    writer = new BatchWriter(database)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+  let failed = false
+  const close = () => {
+    if (!failed) writer.checkpointIfDue(true)
+    database.close()
+    lock.release()
+    say({ kind: 'closed' })
+    port.close()
+  }
+
+  const write = (rows: readonly CommitRow[]) => {
+    if (failed) return
+    try {
+      writer.write(rows)
+      say({ kind: 'durable', last: (rows.at(-1) as CommitRow).last })
+      writer.checkpointIfDue()
+    } catch (error) {
+      // Nothing is acknowledged after a failed write: everything behind it would stand on sequences that do not exist.
+      failed = true
+      say({ kind: 'failed', error: partsOf(error) })
+    }
+  }
+
+  const answer = (call: number, work: () => void) => {
+    try {
+      work()
+      say({ kind: 'answer', call })
+    } catch (error) {
+      say({ kind: 'answer', call, error: partsOf(error) })
+    }
+  }
+
+  const handle = (first: ToWriter) => {
+    let rows: CommitRow[] = []
+    let bytes = 0
+    for (let message: ToWriter | undefined = first; message !== undefined; message = nextMessage()) {
+      if (message.kind === 'write') {
+        rows = rows.length === 0 ? [...message.rows] : rows.concat(message.rows)
+        for (const row of message.rows) bytes += row.bytes
+        if (bytes < BATCH_BYTES_MAX) continue
+      }
+      if (rows.length > 0) write(rows)
+      rows = []
+      bytes = 0
+      if (message.kind === 'trim') answer(message.call, trimmer(database, message.before))
+      else if (message.kind === 'snapshot') answer(message.call, snapshotter(database, message))
+      else if (message.kind === 'close') return close()
+    }
+    if (rows.length > 0) write(rows)
+  }
+
+  port.on('message', handle)
+  say({ kind: 'ready', synchronous: synchronousOf(database), sqlite: driver.version, driver: driver.name })
+}
+
+function nextMessage(): ToWriter | undefined {
+  return (receiveMessageOnPort(port) as { message: ToWriter } | undefined)?.message
+}
+
+function trimmer(database: SqliteDatabase, before: number): () => void {
+  return () => {
+    database.exec('BEGIN IMMEDIATE')
+    const { cut } = database.prepare('SELECT max(last) AS cut FROM commits WHERE last < ?').get(before) as { cut: number | null }
+    if (cut !== null) {
+      database.prepare('DELETE FROM commits WHERE last <= ?').run(cut)
+      database.prepare('DELETE FROM mentions WHERE first <= ?').run(cut)
+      database.prepare("UPDATE meta SET value = ? WHERE name = 'trimmed'").run(cut)
+    }
+    database.exec('COMMIT')
+  }
+}
+
+function snapshotter(database: SqliteDatabase, { name, at, state }: { name: string; at: number; state: Uint8Array }): () => void {
+  return () => {
+    const put = database.prepare('INSERT INTO snapshots VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at, state = excluded.state WHERE excluded.at >= at')
+    put.run(name, at, state)
+  }
+}
+
+function partsOf(error: unknown): ErrorParts {
+  const known = asSpineError(options.path, error) as SpineError
+  const outcome = (error as { outcome?: 'unknown' }).outcome ?? known.outcome
+  return { code: known.code, message: known.message, outcome }
+}

@@ -1,0 +1,257 @@
+/**
+ * Plausible logs in a few words, for tests of what folds them. It gives sequences and headers as the runtime would;
+ * it does not fold, so a test can also write what no correct process would.
+ */
+import type { Json, LogRecord, RecordHeader } from 'event-spine'
+
+export interface EventPlace {
+  readonly session?: string
+  readonly key?: string
+  /** Absolute ms, for the root of a request. */
+  readonly deadline?: number
+  /** Joins that request as a follower, one hop from its root. */
+  readonly request?: string
+}
+
+export interface RegistrationOptions {
+  readonly on?: readonly string[]
+  readonly order?: string
+  readonly version?: string
+}
+
+const FAILURE = { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: 'broken' }
+
+export class LogBuilder {
+  readonly records: LogRecord[] = []
+  readonly #append: (record: LogRecord) => void
+
+  /** `append` is given every record as soon as it is made. */
+  constructor(append: (record: LogRecord) => void = () => {}) {
+    this.#append = append
+  }
+
+  /** Sequence of the last record. */
+  get head(): number {
+    return this.records.length
+  }
+
+  at(sequence: number): LogRecord {
+    const record = this.records[sequence - 1]
+    if (record === undefined) throw new Error(`the log has no record ${sequence}`)
+    return record
+  }
+
+  /** Any record. Returns its sequence. */
+  record(type: string, data: Json = null, header: Partial<RecordHeader> = {}): number {
+    const sequence = this.head + 1
+    const place = { session: 'spine', request: 'spine', key: 'spine', cause: 0, hops: 0 }
+    const record = { ...place, time: 1_000 + sequence, ...header, type, sequence, data }
+    this.records.push(record)
+    this.#append(record)
+    return sequence
+  }
+
+  register(name: string, { on = [], order = 'default', version = '1' }: RegistrationOptions = {}): number {
+    const kind = on.length === 0 ? 'directed' : 'reacts'
+    return this.record('spine.agent.registered', { name, version, kind, on, emits: [], order, options: {} })
+  }
+
+  remove(name: string): number {
+    return this.record('spine.agent.removed', { name })
+  }
+
+  rename(name: string, to: string): number {
+    return this.record('spine.agent.renamed', { name, to })
+  }
+
+  claim(owner: string): number {
+    return this.record('spine.lane.claimed', { lane: '*', owner })
+  }
+
+  release(): number {
+    return this.record('spine.lane.released', { lane: '*' })
+  }
+
+  /** An event from outside: the root of a request named `r<sequence>`, unless the place names one. */
+  event(type: string, place: EventPlace = {}): number {
+    return this.record(type, { any: 'data' }, this.#outside(place))
+  }
+
+  /** Directed work from outside. */
+  start(target: string, place: EventPlace = {}): number {
+    return this.record('spine.call.requested', { target, input: null }, this.#outside(place))
+  }
+
+  cancelRequest(request: string): number {
+    return this.record('spine.request.cancelled', { why: 'no longer wanted' }, { request })
+  }
+
+  expireRequest(request: string, deadline: number): number {
+    return this.record('spine.request.expired', { deadline }, { request })
+  }
+
+  /** The delivery that record `source` opened for `agent`: its methods write what a run, or its owner, would write. */
+  delivery(source: number, agent: string): DeliveryRecords {
+    return new DeliveryRecords(this, source, agent)
+  }
+
+  #outside({ session, key, deadline, request }: EventPlace): Partial<RecordHeader> {
+    const name = request ?? `r${this.head + 1}`
+    const own = session ?? name
+    const place = { session: own, request: name, key: key ?? own, hops: request === undefined ? 0 : 1 }
+    return deadline === undefined ? place : { ...place, deadline }
+  }
+}
+
+export class DeliveryRecords {
+  readonly source: number
+  readonly agent: string
+  readonly #log: LogBuilder
+
+  constructor(log: LogBuilder, source: number, agent: string) {
+    this.#log = log
+    this.source = source
+    this.agent = agent
+  }
+
+  get id(): string {
+    return `${this.source}/${this.agent}`
+  }
+
+  emit(type: string, place: Pick<EventPlace, 'session' | 'key'> = {}): number {
+    const { session, key } = place
+    return this.#tell(type, { any: 'data' }, {
+      ...(session === undefined ? {} : { session, key: session }),
+      ...(key === undefined ? {} : { key }),
+      hops: this.#header.hops + 1,
+    })
+  }
+
+  patch(patch: Json): number {
+    return this.#tell('spine.session.patched', { patch })
+  }
+
+  step(command: string, outcome: { readonly failed?: boolean; readonly basis?: number; readonly version?: string } = {}): number {
+    const { failed = false, ...stand } = outcome
+    return this.#tell('spine.step.recorded', failed ? { command, error: FAILURE, ...stand } : { command, value: 1, ...stand })
+  }
+
+  startEffect(command: string): number {
+    return this.#tell('spine.step.started', { command })
+  }
+
+  call(command: string, target: string, options: { readonly deadline?: number; readonly session?: string } = {}): number {
+    const { session, deadline } = options
+    return this.#tell('spine.call.requested', { command, target, input: null }, {
+      ...(session === undefined ? {} : { session, key: session }),
+      ...(deadline === undefined ? {} : { deadline }),
+      hops: this.#header.hops + 1,
+    })
+  }
+
+  sleep(command: string, due: number): number {
+    return this.#tell('spine.timer.set', { command, due })
+  }
+
+  fire(command: string): number {
+    return this.#tell('spine.timer.fired', { command })
+  }
+
+  complete(): number {
+    return this.#tell('spine.delivery.completed', { reply: 'done' })
+  }
+
+  handOff(target: string): number {
+    return this.#tell('spine.delivery.completed', { handoff: { target, input: null } })
+  }
+
+  retry(attempt: number, due: number): number {
+    return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE })
+  }
+
+  die(): number {
+    return this.#tell('spine.delivery.dead', { attempts: 1, error: FAILURE })
+  }
+
+  pause(): number {
+    return this.#tell('spine.delivery.paused', { why: 'SPINE_REPLAY_MISMATCH' })
+  }
+
+  cancel(): number {
+    return this.#tell('spine.delivery.cancelled', { why: 'no longer wanted' })
+  }
+
+  expire(): number {
+    return this.#tell('spine.delivery.expired', { deadline: this.#header.deadline ?? 1 })
+  }
+
+  redrive(): number {
+    return this.#tell('spine.delivery.redriven', {})
+  }
+
+  discard(): number {
+    return this.#tell('spine.delivery.discarded', {})
+  }
+
+  /** Any record about this delivery. */
+  #tell(type: string, data: Json, header: Partial<RecordHeader> = {}): number {
+    return this.#log.record(type, data, { ...this.#header, ...header })
+  }
+
+  /** R3: place of the record that opened it, one hop further when a handoff did, and its name. */
+  get #header(): Partial<RecordHeader> & Pick<RecordHeader, 'hops'> {
+    const { session, request, key, hops, deadline, type } = this.#log.at(this.source)
+    const further = type === 'spine.delivery.completed' ? 1 : 0
+    const name = { cause: this.source, agent: this.agent }
+    return { session, request, key, hops: hops + further, ...(deadline === undefined ? {} : { deadline }), ...name }
+  }
+}
+
+export interface DeliveryView {
+  readonly id: string
+  readonly status: string
+  readonly request: string
+  readonly session: string
+  readonly key: string
+  readonly attempt: number
+  readonly hops: number
+  readonly due: number
+  readonly deadline: number
+  readonly caller: string
+  readonly call: number
+  readonly run: RunView | null
+}
+
+export interface RunView {
+  readonly basis: number
+  readonly version: string
+  readonly commands: readonly {
+    readonly name: string
+    readonly kind: string
+    readonly ended: number
+    readonly ok: boolean
+    readonly callee: string
+    readonly due: number
+  }[]
+}
+
+/** What `encodeState` writes, read back. */
+export interface StateView {
+  readonly at: number
+  readonly agents: readonly { readonly name: string; readonly registration: { readonly on: readonly string[] } | null; readonly since: number; readonly open: number }[]
+  readonly deliveries: readonly DeliveryView[]
+  readonly requests: readonly { readonly id: string; readonly open: number; readonly deadline: number }[]
+  readonly deadLetters: readonly { readonly id: string; readonly sequence: number; readonly request: string; readonly run: RunView | null }[]
+  readonly lanes: readonly { readonly lane: string; readonly claimed: number; readonly owner: string; readonly released: boolean }[]
+}
+
+export function readState(encoded: string): StateView {
+  return JSON.parse(encoded) as StateView
+}
+
+/** `'<id> <status>'` of everything open, in the order of their sources: what most tests ask for. */
+export function openWork({ deliveries }: StateView): readonly string[] {
+  const source = (id: string) => Number.parseInt(id, 10)
+  const sorted = [...deliveries].sort((left, right) => source(left.id) - source(right.id) || (left.id < right.id ? -1 : 1))
+  return sorted.map(({ id, status }) => `${id} ${status}`)
+}
