@@ -16,6 +16,8 @@ export interface Opening {
   /** The record that opens it; its header gives session, request, key, hops and deadline. */
   readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline'>
   readonly agent: number
+  /** Index of the event type; 0 for directed work. */
+  readonly type: number
   readonly caller: Row
   readonly call: Sequence
   /** Events and handoffs are ordered by key unless the agent says otherwise; calls are not. */
@@ -27,6 +29,7 @@ export function openDelivery(state: SpineState, opening: Opening): Row {
   const { source } = opening
   const agent = state.agents[opening.agent] as AgentState
   const row = deliveries.add(source.sequence, opening.agent)
+  deliveries.type[row] = opening.type
   deliveries.session[row] = source.session
   deliveries.partition[row] = source.key
   deliveries.hops[row] = source.hops
@@ -137,7 +140,7 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
   const { deliveries } = state
   const caller = deliveries.caller[row] as Row
   const call = deliveries.call[row] as Sequence
-  const successor = openDelivery(state, { source: withHop(record), agent: target, caller, call, ordered: true })
+  const successor = openDelivery(state, { source: withHop(record), agent: target, type: 0, caller, call, ordered: true })
   const callerRun = state.runs.get(caller)
   const name = callerRun?.calls.get(call)
   if (callerRun !== undefined && name !== undefined) (callerRun.commands.get(name) as Command).row = successor

@@ -30,6 +30,8 @@ export class DeliveryTable {
   source = new Float64Array(ROWS_AT_FIRST)
   /** Index of the agent in the state. */
   agent = new Uint32Array(ROWS_AT_FIRST)
+  /** Index of the type of the event that opened it; 0 for directed work. */
+  type = new Uint32Array(ROWS_AT_FIRST)
   /** Slot of its request. */
   request = new Uint32Array(ROWS_AT_FIRST)
   status = new Uint8Array(ROWS_AT_FIRST)
@@ -190,6 +192,7 @@ export class DeliveryTable {
     const u16 = (from: Uint16Array<ArrayBuffer>) => copyInto(new Uint16Array(rows), from)
     this.source = f64(this.source)
     this.agent = u32(this.agent)
+    this.type = u32(this.type)
     this.request = u32(this.request)
     this.status = copyInto(new Uint8Array(rows), this.status)
     this.attempt = u16(this.attempt)

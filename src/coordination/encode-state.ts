@@ -28,14 +28,15 @@ export function encodeState(state: SpineState): string {
 }
 
 function agentJson(agent: AgentState) {
-  const { name, registration, since, open } = agent
-  return { name, registration: (registration ?? null) as Json, since, open }
+  const { name, registration, since, subscribed, open } = agent
+  return { name, registration: (registration ?? null) as Json, since, subscribed: Object.fromEntries(subscribed), open }
 }
 
 function deliveryJson(state: SpineState, row: Row) {
   const { deliveries } = state
   return {
     id: rowId(state, row),
+    type: state.eventTypes[deliveries.type[row] as number] as string,
     status: STATUS_NAMES[deliveries.status[row] as number] as string,
     request: state.requests.id[deliveries.request[row] as number] as string,
     session: deliveries.session[row] as string,

@@ -20,15 +20,16 @@ import { deliveryId, type Command, type RunState, type SpineState } from './stat
 
 export function evolve(state: SpineState, record: LogRecord): void {
   assert(record.sequence === state.at + 1, `record ${record.sequence} does not follow ${state.at}`)
-  state.at = record.sequence
   if (isSystemType(record.type)) foldFact(state, record)
   else foldEvent(state, record)
+  state.at = record.sequence
 }
 
 function foldEvent(state: SpineState, record: LogRecord): void {
   const subscribers = state.subscriptions.get(record.type)
   if (subscribers === undefined) return
-  for (const agent of subscribers) openDelivery(state, { source: record, agent, caller: 0, call: 0, ordered: true })
+  const type = state.eventTypeIndex.get(record.type) as number
+  for (const agent of subscribers) openDelivery(state, { source: record, agent, type, caller: 0, call: 0, ordered: true })
 }
 
 function foldFact(state: SpineState, record: LogRecord): void {
@@ -145,7 +146,7 @@ function foldCall(state: SpineState, record: LogRecord): void {
   const { target, command } = dataOf(record, 'spine.call.requested')
   const caller = command === undefined ? 0 : rowOf(state, record)
   if (command !== undefined && caller === 0) return
-  const row = openDelivery(state, { source: record, agent: targetIndex(state, target), caller, call: record.sequence, ordered: false })
+  const row = openDelivery(state, { source: record, agent: targetIndex(state, target), type: 0, caller, call: record.sequence, ordered: false })
   if (command === undefined) return
   const run = standing(state, caller, record)
   run.commands.set(command, { ...openCommand('call', record.sequence), row })
@@ -162,17 +163,20 @@ function endOfRequest(state: SpineState, record: LogRecord): void {
 
 function foldDead(state: SpineState, row: Row, record: LogRecord): void {
   const { deliveries } = state
+  const run = state.runs.get(row)
   state.deadLetters.set(deliveryId(record.cause, record.agent as string), {
     source: record.cause,
     agent: deliveries.agent[row] as number,
+    type: deliveries.type[row] as number,
     request: record.request,
     session: record.session,
     key: record.key,
     hops: record.hops,
     sequence: record.sequence,
-    run: state.runs.get(row),
+    run,
   })
   endDelivery(state, row, record, false)
+  if (run !== undefined) forgetOpenCalls(run)
 }
 
 function foldRedriven(state: SpineState, record: LogRecord): void {
@@ -180,15 +184,17 @@ function foldRedriven(state: SpineState, record: LogRecord): void {
   const letter = state.deadLetters.get(id)
   if (letter === undefined) return
   state.deadLetters.delete(id)
-  const { source, agent, run, request, session, key, hops } = letter
-  const row = openDelivery(state, { source: { sequence: source, request, session, key, hops }, agent, caller: 0, call: 0, ordered: true })
+  const { source, agent, type, run, request, session, key, hops } = letter
+  const row = openDelivery(state, { source: { sequence: source, request, session, key, hops }, agent, type, caller: 0, call: 0, ordered: true })
   if (run === undefined) return
   forgetTrailingFailures(run)
-  forgetOpenCalls(run)
   state.runs.set(row, run)
+  for (const [name, { kind, ended, due }] of run.commands) {
+    if (kind === 'sleep' && ended === 0) state.due?.push({ at: due, kind: 'timer', row, source, name })
+  }
 }
 
-/** They ended with the run that made them; the redriven run asks again. */
+/** They end with the run that made them; a redriven run asks again. */
 function forgetOpenCalls(run: RunState): void {
   for (const name of run.calls.values()) run.commands.delete(name)
   run.calls.clear()

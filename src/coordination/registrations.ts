@@ -16,7 +16,7 @@ export function targetIndex(state: SpineState, name: string): number {
   const known = state.agentIndex.get(name)
   if (known !== undefined) return known
   const index = state.agents.length
-  state.agents.push({ name, registration: undefined, since: 0, open: 0, keys: new Map() })
+  state.agents.push({ name, registration: undefined, since: 0, subscribed: new Map(), open: 0, keys: new Map() })
   state.agentIndex.set(name, index)
   return index
 }
@@ -24,13 +24,18 @@ export function targetIndex(state: SpineState, name: string): number {
 export function registerAgent(state: SpineState, sequence: Sequence, registration: SystemData<'spine.agent.registered'>): void {
   const index = targetIndex(state, registration.name)
   const agent = state.agents[index] as AgentState
+  const before = agent.subscribed
   unsubscribe(state, index, agent)
   if (agent.registration === undefined) agent.since = sequence
   agent.registration = registration
-  for (const type of registration.on) {
+  agent.subscribed = new Map(registration.on.map((type) => [type, before.get(type) ?? sequence]))
+  for (const type of agent.subscribed.keys()) {
     const subscribers = state.subscriptions.get(type)
     if (subscribers === undefined) state.subscriptions.set(type, [index])
     else subscribers.push(index)
+    if (state.eventTypeIndex.has(type)) continue
+    state.eventTypeIndex.set(type, state.eventTypes.length)
+    state.eventTypes.push(type)
   }
 }
 
@@ -58,17 +63,24 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
   for (const source of sourcesOf(state, from)) {
     const row = state.deliveries.find(source, from)
     if (row === 0) continue
-    const reaction = state.deliveries.call[row] === 0
-    const given = reaction && heir.registration !== undefined && source > heir.since
-    if (given) endDelivery(state, row, record, true)
+    if (wasGiven(state, row, heir, index)) endDelivery(state, row, record, true)
     else move(state, row, agent, heir, index)
   }
-  const { registration } = agent
+  const { registration, subscribed } = agent
   unsubscribe(state, from, agent)
   agent.registration = undefined
   if (heir.registration === undefined && registration !== undefined) {
     registerAgent(state, record.sequence, { ...registration, name: to })
+    heir.subscribed = subscribed
   }
+}
+
+/** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */
+function wasGiven(state: SpineState, row: Row, heir: AgentState, index: number): boolean {
+  const { deliveries, eventTypes } = state
+  const source = deliveries.source[row] as Sequence
+  const since = heir.subscribed.get(eventTypes[deliveries.type[row] as number] as string)
+  return (since !== undefined && source > since) || deliveries.find(source, index) !== 0
 }
 
 function move(state: SpineState, row: Row, from: AgentState, to: AgentState, index: number): void {
@@ -87,11 +99,12 @@ function move(state: SpineState, row: Row, from: AgentState, to: AgentState, ind
 }
 
 function unsubscribe(state: SpineState, index: number, agent: AgentState): void {
-  for (const type of agent.registration?.on ?? []) {
+  for (const type of agent.subscribed.keys()) {
     const others = (state.subscriptions.get(type) ?? []).filter((subscriber) => subscriber !== index)
     if (others.length === 0) state.subscriptions.delete(type)
     else state.subscriptions.set(type, others)
   }
+  agent.subscribed = new Map()
 }
 
 /** Sources of the open deliveries of an agent, in order. Rare and administrative: the only scan in the fold. */

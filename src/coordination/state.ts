@@ -21,6 +21,8 @@ export interface AgentState {
   registration: SystemData<'spine.agent.registered'> | undefined
   /** Sequence of the first registration since it was last removed. */
   since: Sequence
+  /** Event type → since when it has been given events of it. */
+  subscribed: ReadonlyMap<string, Sequence>
   open: number
   /** Head of the queue of each key. */
   readonly keys: Map<string, Row>
@@ -51,6 +53,7 @@ export interface RunState {
 export interface DeadLetterState {
   readonly source: Sequence
   readonly agent: number
+  readonly type: number
   readonly request: string
   readonly session: string
   readonly key: string
@@ -80,6 +83,9 @@ export interface SpineState {
   readonly agentIndex: Map<string, number>
   /** Event type → agents that react to it. */
   readonly subscriptions: Map<string, number[]>
+  /** Event types that agents react to, or once did; deliveries name them by index. At 0: no event. */
+  readonly eventTypes: string[]
+  readonly eventTypeIndex: Map<string, number>
   readonly deliveries: DeliveryTable
   readonly requests: RequestTable
   readonly runs: Map<Row, RunState>
@@ -96,6 +102,8 @@ export function initialState(): SpineState {
     agents: [],
     agentIndex: new Map(),
     subscriptions: new Map(),
+    eventTypes: [''],
+    eventTypeIndex: new Map(),
     deliveries: new DeliveryTable(),
     requests: new RequestTable(),
     runs: new Map(),

@@ -7,7 +7,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { fact } from './draft.ts'
 import type { Runtime } from './runtime.ts'
-import { toEvent } from './to-event.ts'
+import { asStored } from './to-event.ts'
 
 export interface DeadLetter {
   /** `<sequence of what was handled>/<agent>` */
@@ -106,6 +106,6 @@ export class DeadLetters {
     for (let at = sequence; at !== 0 && records.length <= limits.hopsMax; at = (records[0] as LogRecord).cause) {
       records.unshift(await this.#runtime.records.get(at))
     }
-    return records.map((record) => toEvent(record, this.#runtime.types))
+    return records.map(asStored)
   }
 }

@@ -4,8 +4,10 @@ import { durationMs } from '../kernel/duration.ts'
 import { ERROR_TABLE, Permanent, RetryAfter, SpineError, type ErrorCode } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 
-/** Errors that no retry can help: the same code and data will fail in the same way. */
+/** Errors that no retry can help: the same code and data fail in the same way, and a callee has had its own retries. */
 const HOPELESS = new Set<ErrorCode>([
+  'SPINE_CALL_DEPTH',
+  'SPINE_CALL_FAILED',
   'SPINE_COMMIT_TOO_LARGE',
   'SPINE_EMIT_UNDECLARED',
   'SPINE_EVENT_VERSION',

@@ -8,7 +8,7 @@ import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { fact } from './draft.ts'
 import type { Runtime } from './runtime.ts'
-import { toEvent } from './to-event.ts'
+import { asStored } from './to-event.ts'
 
 export interface Waiting {
   readonly agent: string
@@ -59,7 +59,7 @@ export class Requests {
     const root = await this.#root(id)
     const described = await this.#describe(id)
     const deadline = root.deadline === undefined ? undefined : new Date(root.deadline)
-    return { id, session: root.session, event: toEvent(root, this.#runtime.types), deadline, ...described }
+    return { id, session: root.session, event: asStored(root), deadline, ...described }
   }
 
   async cancel(id: string, why: string): Promise<void> {

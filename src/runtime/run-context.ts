@@ -63,12 +63,12 @@ export class RunContext {
     const { header, request, signal, agent, failedBefore, now } = this.#attempt
     const random = seededRandom(`${header.request}/${header.cause}/${agent.name}`)
     const context: Context = {
-      step: (name, run, options) => this.#step(name, run, options) as Promise<never>,
+      step: (name, run, options) => handled(this.#step(name, run, options)) as Promise<never>,
       emit: (type, data, options) => this.#emit(type as AnyEventType, data, options),
-      publish: (type, data, options) => this.#publish(type as AnyEventType, data, options),
-      call: (target, input, options) => this.#call(target as AnyAgent, input, options) as Promise<never>,
+      publish: (type, data, options) => handled(this.#publish(type as AnyEventType, data, options)),
+      call: (target, input, options) => handled(this.#call(target as AnyAgent, input, options)) as Promise<never>,
       handoff: (target, input) => this.#handoff(target as AnyAgent, input),
-      sleep: (duration) => this.#sleep(duration),
+      sleep: (duration) => handled(this.#sleep(duration)),
       session: this.#session(),
       request,
       deadline: header.deadline === undefined ? undefined : new Date(header.deadline),
@@ -208,6 +208,12 @@ export class RunContext {
       fix: 'Agents pass this work around in a circle; end it, or start a new request.',
     })
   }
+}
+
+/** A promise that nobody may await: a loser of a race, a forgotten call. It must not become an unhandled rejection. */
+function handled<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(() => {})
+  return promise
 }
 
 export function eventRecord(

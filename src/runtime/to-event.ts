@@ -19,6 +19,11 @@ export function toEvent(record: LogRecord, types: ReadonlyMap<string, AnyEventTy
   })
 }
 
+/** As it is stored, whatever versions this code can read: for looking into what went wrong. */
+export function asStored(record: LogRecord): SpineEvent {
+  return toEvent(record, new Map())
+}
+
 function dataOf(record: LogRecord, type: AnyEventType | undefined): unknown {
   if (record.type === 'spine.call.requested') return (record.data as unknown as SystemData<'spine.call.requested'>).input
   if (record.type === 'spine.delivery.completed') {
