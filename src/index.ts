@@ -9,10 +9,10 @@ export { type AnyEventType, type DataOf, type EventOf, type EventOptions, type E
 export { createSpine, stateOf, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
 export type { AgentInfo } from './runtime/agents.ts'
 export type { DeadLetter, DeadLetterDetail } from './runtime/dead-letters.ts'
-export type { LogQuery, WaitOptions } from './runtime/log-reader.ts'
+export type { LogQuery, WaitOptions } from './runtime/read-log.ts'
 export { type Message, message, type Published, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
 export type { RequestInfo, Settled, Waiting } from './runtime/requests.ts'
-export type { Logger } from './runtime/warnings.ts'
+export type { Logger } from './runtime/logger.ts'
 export type { WorkHandle } from './runtime/work-handle.ts'
 
 // Errors

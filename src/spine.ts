@@ -3,7 +3,6 @@
  *
  * Not its job: any decision (`coordination/`) and any waiting (`runtime/`).
  */
-import { hostname } from 'node:os'
 import type { AnyAgent, InputDataOf, ReplyOf } from './agent/agent.ts'
 import type { Directed } from './agent/context.ts'
 import type { AnyEventType, EventOf, InputOf } from './agent/event-type.ts'
@@ -18,13 +17,13 @@ import type { Random } from './kernel/random.ts'
 import { type AgentInfo, Agents } from './runtime/agents.ts'
 import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
 import { hostAgents } from './runtime/hosted-agent.ts'
-import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/log-reader.ts'
+import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
 import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
 import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
 import { Runtime } from './runtime/runtime.ts'
 import { systemClock } from './runtime/system-clock.ts'
 import { systemRandom } from './runtime/system-random.ts'
-import { type Logger, stderrLogger } from './runtime/warnings.ts'
+import { type Logger, stderrLogger } from './runtime/logger.ts'
 import { type WorkHandle, workHandle } from './runtime/work-handle.ts'
 
 export interface SpineOptions {
@@ -134,7 +133,7 @@ export async function createSpine(options: SpineOptions): Promise<Spine> {
   })
   await engine.open()
   try {
-    await runtime.start(`${hostname()}:${process.pid}`)
+    await runtime.start()
   } catch (error) {
     await engine.close()
     throw error

@@ -80,24 +80,30 @@ type HandledEvent<Options> = Options extends { readonly on: infer On }
 
 type HandlerResult<Options> = Options extends { readonly output: infer Schema extends StandardSchemaV1 }
   ? StandardSchemaV1.InferInput<Schema> | Handoff<StandardSchemaV1.InferOutput<Schema>>
-  : // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void
-    void | Handoff
+  : void | Handoff
 
 export type Handler<Options extends AnyOptions> = (
   evt: HandledEvent<Options>,
   ctx: Context<Options>,
 ) => HandlerResult<Options> | Promise<HandlerResult<Options>>
 
-/** One kind of work per agent; the wrong mixture is explained in the type of the option at fault. */
-type OneKind<Options> = Options extends { readonly on: unknown; readonly input: unknown }
-  ? { readonly input: "an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one" }
-  : Options extends { readonly input: unknown }
-    ? Options extends { readonly output: unknown }
-      ? unknown
-      : { readonly output: StandardSchemaV1 }
-    : Options extends { readonly on: unknown }
-      ? unknown
-      : { readonly on: AnyEventType }
+/** One kind of work per agent, and only options that exist; what is wrong is explained in the type of the option at fault. */
+type Checked<Options> = Options extends { readonly on: unknown; readonly input: unknown }
+  ? Fault<Options, 'input', "an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one">
+  : Options extends { readonly on: unknown; readonly output: unknown }
+    ? Fault<Options, 'output', "an agent that reacts ('on') returns no reply: remove 'output', or replace 'on' by 'input'">
+    : Options extends { readonly input: unknown; readonly output: unknown } | { readonly on: unknown }
+      ? Stranger<Options> extends never
+        ? Options
+        : Omit<Options, Stranger<Options>> & { readonly [Name in Stranger<Options>]: `an agent has no option '${Name}'` }
+      : Options extends { readonly input: unknown }
+        ? Options & { readonly output: StandardSchemaV1 }
+        : Options extends { readonly output: unknown }
+          ? Options & { readonly input: StandardSchemaV1 }
+          : Options & { readonly on: AnyEventType }
+
+type Stranger<Options> = Exclude<keyof Options & string, keyof AnyOptions>
+type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Options, Key> & { readonly [Name in Key]: Message }
 
 /**
  * Declares an agent: with `on` it reacts to events, with `input` and `output` it does directed work.
@@ -112,11 +118,11 @@ type OneKind<Options> = Options extends { readonly on: unknown; readonly input: 
  */
 export function agent<const Name extends string, const Options extends AnyOptions>(
   name: Name,
-  options: Options & OneKind<Options>,
+  options: Checked<Options>,
 ): Agent<Name, Options>
 export function agent<const Name extends string, const Options extends AnyOptions>(
   name: Name,
-  options: Options & OneKind<Options>,
+  options: Checked<Options>,
   handler: Handler<Options>,
 ): Agent<Name, Options>
 export function agent<Name extends string, Options extends AnyOptions>(
@@ -129,7 +135,7 @@ export function agent<Name extends string, Options extends AnyOptions>(
     name,
     options,
     handler: handler as AnyHandler | undefined,
-    handle: (implementation: Handler<Options>) => agent(name, options as Options & OneKind<Options>, implementation),
+    handle: (implementation: Handler<Options>) => agent(name, options as Checked<Options>, implementation),
   })
 }
 

@@ -108,7 +108,7 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   handoff<Target extends AnyAgent>(
     target: Successor<Target, Options>,
     input: InputDataOf<Target>,
-  ): Handoff<ReplyOf<Target>>
+  ): Handoff<never>
   /** A durable pause: no slot, no attempt, no timeout is spent, and a restart does not reset it. */
   sleep(duration: Duration): Promise<void>
   readonly session: SessionHandle<StateOf<Options>>

@@ -70,7 +70,14 @@ class Pair {
     const { table, open } = this
     expect(table.openCount).toBe(open.length)
     expect([...table.rows()].sort(byNumber)).toEqual(open.map(({ row }) => row).sort(byNumber))
-    const stored = ({ row }: Entry) => [table.source[row], table.agent[row], table.key[row], table.session[row], table.hops[row], table.call[row]]
+    const stored = ({ row }: Entry) => [
+      table.source[row],
+      table.agent[row],
+      table.key[row],
+      table.session[row],
+      table.hops[row],
+      table.call[row],
+    ]
     expect(open.map(({ source, agent }) => table.find(source, agent))).toEqual(open.map(({ row }) => row))
     expect(open.map(stored)).toEqual(
       open.map(({ source, agent, key }) => [source, agent, key, `session ${source}`, source % 7, source * 2 ** 30]),
@@ -82,7 +89,9 @@ class Pair {
       expect(linked.sort(byNumber)).toEqual(expected.sort(byNumber))
     })
     this.heads.forEach((heads, agent) => {
-      const expected = [...this.queues.values()].flatMap(([head]) => (head?.agent === agent ? [[head.key, head.row]] : []))
+      const expected = [...this.queues.values()].flatMap(([head]) =>
+        head?.agent === agent ? [[head.key, head.row]] : [],
+      )
       expect(Object.fromEntries(heads)).toEqual(Object.fromEntries(expected))
     })
   }
@@ -96,13 +105,19 @@ const adding = fc.record({
   key: fc.constantFrom(...KEYS),
   request: fc.nat(1),
 })
-const commands = fc.array(fc.oneof({ weight: 3, arbitrary: adding }, { weight: 2, arbitrary: fc.nat(1_000) }), { maxLength: 120 })
+const commands = fc.array(fc.oneof({ weight: 3, arbitrary: adding }, { weight: 2, arbitrary: fc.nat(1_000) }), {
+  maxLength: 120,
+})
 /** Filled at first so that most runs pass the size at which the columns grow. */
 const filled = fc.integer({ min: 200, max: 600 })
 
-function play(fill: number, list: readonly ({ source: number; agent: number; key: string; request: number } | number)[]): Pair {
+function play(
+  fill: number,
+  list: readonly ({ source: number; agent: number; key: string; request: number } | number)[],
+): Pair {
   const pair = new Pair()
-  for (let index = 0; index < fill; index++) pair.add(401 + index, index % AGENTS, KEYS[index % KEYS.length] as string, index % 2)
+  for (let index = 0; index < fill; index++)
+    pair.add(401 + index, index % AGENTS, KEYS[index % KEYS.length] as string, index % 2)
   for (const command of list) {
     if (typeof command === 'number') pair.end(command)
     else pair.add(command.source, command.agent, command.key, command.request)

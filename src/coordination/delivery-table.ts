@@ -27,38 +27,38 @@ const ROWS_AT_FIRST = 256
 
 export class DeliveryTable {
   /** Sequence of the record that opened it: with the agent, its name. */
-  source = new Float64Array(ROWS_AT_FIRST)
+  source: Float64Array = new Float64Array(ROWS_AT_FIRST)
   /** Index of the agent in the state. */
-  agent = new Uint32Array(ROWS_AT_FIRST)
+  agent: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
   /** Index of the type of the event that opened it; 0 for directed work. */
-  type = new Uint32Array(ROWS_AT_FIRST)
+  type: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
   /** Slot of its request. */
-  request = new Uint32Array(ROWS_AT_FIRST)
-  status = new Uint8Array(ROWS_AT_FIRST)
+  request: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
+  status: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** Attempts that failed. */
-  attempt = new Uint16Array(ROWS_AT_FIRST)
-  hops = new Uint16Array(ROWS_AT_FIRST)
+  attempt: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
+  hops: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
   /** When a `backoff` ends, absolute ms. */
-  due = new Float64Array(ROWS_AT_FIRST)
+  due: Float64Array = new Float64Array(ROWS_AT_FIRST)
   /** Absolute ms after which it may not start or go on; 0 for none. */
-  deadline = new Float64Array(ROWS_AT_FIRST)
+  deadline: Float64Array = new Float64Array(ROWS_AT_FIRST)
   /** The run that waits for the reply; 0 when nobody in the log does. */
-  caller = new Uint32Array(ROWS_AT_FIRST)
+  caller: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
   /** Sequence of the `spine.call.requested` whose reply is owed; it moves along with a handoff. 0 for a reaction. */
-  call = new Float64Array(ROWS_AT_FIRST)
+  call: Float64Array = new Float64Array(ROWS_AT_FIRST)
   session: string[] = ['']
   /** The key of the record that opened it, whether the work is ordered by it or not: what it emits inherits it. */
   partition: string[] = ['']
   /** What it is ordered by; empty for unordered work. */
   key: string[] = ['']
 
-  #keyNext = new Uint32Array(ROWS_AT_FIRST)
-  #keyPrevious = new Uint32Array(ROWS_AT_FIRST)
+  #keyNext: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
+  #keyPrevious: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
   /** At the head of a queue: its last row. */
-  #keyLast = new Uint32Array(ROWS_AT_FIRST)
-  #requestNext = new Uint32Array(ROWS_AT_FIRST)
-  #requestPrevious = new Uint32Array(ROWS_AT_FIRST)
-  #sibling = new Uint32Array(ROWS_AT_FIRST)
+  #keyLast: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
+  #requestNext: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
+  #requestPrevious: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
+  #sibling: Uint32Array = new Uint32Array(ROWS_AT_FIRST)
   /** Head of the list of rows that one record opened. */
   #bySource = new Map<Sequence, Row>()
   #free: Row[] = []
@@ -187,9 +187,9 @@ export class DeliveryTable {
 
   #grow(): void {
     const rows = this.source.length * 2
-    const f64 = (from: Float64Array<ArrayBuffer>) => copyInto(new Float64Array(rows), from)
-    const u32 = (from: Uint32Array<ArrayBuffer>) => copyInto(new Uint32Array(rows), from)
-    const u16 = (from: Uint16Array<ArrayBuffer>) => copyInto(new Uint16Array(rows), from)
+    const f64 = (from: Float64Array) => copyInto(new Float64Array(rows), from)
+    const u32 = (from: Uint32Array) => copyInto(new Uint32Array(rows), from)
+    const u16 = (from: Uint16Array) => copyInto(new Uint16Array(rows), from)
     this.source = f64(this.source)
     this.agent = u32(this.agent)
     this.type = u32(this.type)

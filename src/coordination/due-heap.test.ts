@@ -6,10 +6,7 @@ const entry = (at: number, name = '') => ({ at, kind: 'timer' as const, row: 1, 
 
 describe('DueHeap', () => {
   it('gives what is due in the order of time, and nothing early, whatever the order of coming and going', () => {
-    const command = fc.oneof(
-      fc.record({ push: fc.nat(50) }),
-      fc.record({ popAt: fc.nat(50) }),
-    )
+    const command = fc.oneof(fc.record({ push: fc.nat(50) }), fc.record({ popAt: fc.nat(50) }))
     fc.assert(
       fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
         const heap = new DueHeap()
@@ -22,7 +19,9 @@ describe('DueHeap', () => {
             const earliest = Math.min(...waiting.map(({ at }) => at))
             const popped = heap.popDue(command.popAt)
             expect(popped?.at).toBe(earliest <= command.popAt ? earliest : undefined)
-            expect(popped === undefined || waiting.some(({ at, name }) => at === popped.at && name === popped.name)).toBe(true)
+            expect(
+              popped === undefined || waiting.some(({ at, name }) => at === popped.at && name === popped.name),
+            ).toBe(true)
             waiting = waiting.filter(({ name }) => name !== popped?.name)
           }
           expect(heap.size).toBe(waiting.length)

@@ -18,7 +18,8 @@ function world() {
   const expert = log.delivery(desk.call('@call expert#0', 'expert'), 'expert')
   folded.marks()
   const kinds = () => folded.marks().map(({ kind }) => kind)
-  const outcomes = (marks: readonly Mark[] = folded.marks()) => marks.flatMap((mark) => (mark.kind === 'outcome' ? [`${mark.source} ${mark.command} ${mark.record.type}`] : []))
+  const outcomes = (marks: readonly Mark[] = folded.marks()) =>
+    marks.flatMap((mark) => (mark.kind === 'outcome' ? [`${mark.source} ${mark.command} ${mark.record.type}`] : []))
   const call = () => folded.journal(desk.id).find(({ name }) => name === '@call expert#0')
   return { ...folded, desk, expert, kinds, outcomes, call }
 }
@@ -26,7 +27,14 @@ function world() {
 describe('a call', () => {
   it('is a delivery of its own, a hop further, that knows who waits for it', () => {
     const { delivery, desk, expert, call } = world()
-    expect(delivery(expert.id)).toMatchObject({ status: 'ready', key: '', hops: 1, caller: desk.id, call: expert.source, request: `r${desk.source}` })
+    expect(delivery(expert.id)).toMatchObject({
+      status: 'ready',
+      key: '',
+      hops: 1,
+      caller: desk.id,
+      call: expert.source,
+      request: `r${desk.source}`,
+    })
     expect(call()).toMatchObject({ kind: 'call', ended: 0, callee: expert.id })
   })
 

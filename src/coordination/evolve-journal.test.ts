@@ -13,7 +13,8 @@ function world() {
   log.register('expert')
   const run = log.delivery(log.event('inquiry.received', { session: 's' }), 'inquiry')
   marks()
-  const names = () => folded.journal(run.id).map(({ name, ended, ok }) => `${name}${ended === 0 ? ' open' : ok ? '' : ' failed'}`)
+  const names = () =>
+    folded.journal(run.id).map(({ name, ended, ok }) => `${name}${ended === 0 ? ' open' : ok ? '' : ' failed'}`)
   const outcomes = () => marks().flatMap((mark) => (mark.kind === 'outcome' ? [mark.command] : []))
   const due = (now: number) => decideDue(state, now).map((decision) => decision.kind)
   const letters = () => folded.view().deadLetters.map(({ id }) => id)
@@ -166,7 +167,13 @@ describe('a dead letter', () => {
     expect([work(), letters()]).toEqual([[], [run.id]])
     run.redrive()
     expect([work(), letters(), names()]).toEqual([[`${run.id} ready`], [], ['good#0']])
-    expect(delivery(run.id)).toMatchObject({ attempt: 0, request: `r${run.source}`, session: 's', key: 's', deadline: 0 })
+    expect(delivery(run.id)).toMatchObject({
+      attempt: 0,
+      request: `r${run.source}`,
+      session: 's',
+      key: 's',
+      deadline: 0,
+    })
     expect(log.at(run.source).session).toBe('s')
   })
 

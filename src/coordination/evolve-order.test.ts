@@ -75,7 +75,9 @@ describe('D1: only the head of a key may run', () => {
     const [one, two, three] = [publish('s'), publish('s'), publish('s')]
     marks()
     log.delivery(one, 'inquiry').complete()
-    expect(marks().filter(({ kind }) => kind === 'ready')).toEqual([{ kind: 'ready', row: expect.any(Number), source: two }])
+    expect(marks().filter(({ kind }) => kind === 'ready')).toEqual([
+      { kind: 'ready', row: expect.any(Number), source: two },
+    ])
     log.delivery(three, 'inquiry').cancel()
     log.delivery(two, 'inquiry').complete()
     expect(work()).toEqual([])

@@ -101,7 +101,10 @@ describe('renaming', () => {
   it('into a new name moves open work, subscriptions and options', () => {
     const { log, work, view, marks } = world()
     log.register('old', { on: ['inquiry.received'], version: '3' })
-    const [first, second] = [log.event('inquiry.received', { session: 's' }), log.event('inquiry.received', { session: 's' })]
+    const [first, second] = [
+      log.event('inquiry.received', { session: 's' }),
+      log.event('inquiry.received', { session: 's' }),
+    ]
     const run = log.delivery(first, 'old')
     run.step('a#0')
     const waiting = log.event('inquiry.received')
@@ -110,7 +113,10 @@ describe('renaming', () => {
     log.rename('old', 'new')
     expect(work()).toEqual([`${first}/new ready`, `${second}/new queued`, `${waiting}/new backoff`])
     expect(marks().filter(({ kind }) => kind === 'ended' || kind === 'rest')).toEqual([])
-    expect(view().agents).toMatchObject([{ name: 'new', open: 3, registration: { name: 'new', version: '3' } }, { name: 'old', open: 0, registration: null }])
+    expect(view().agents).toMatchObject([
+      { name: 'new', open: 3, registration: { name: 'new', version: '3' } },
+      { name: 'old', open: 0, registration: null },
+    ])
     const later = log.event('inquiry.received')
     expect(work()).toContain(`${later}/new ready`)
     log.delivery(first, 'new').step('b#0')
@@ -192,7 +198,10 @@ describe('renaming', () => {
   it('D1 D2 puts work into the lines of the heir: behind its heads, in the order of sources', () => {
     const { log, work } = world()
     log.register('old', { on: ['inquiry.received'] })
-    const [first, second] = [log.event('inquiry.received', { session: 's' }), log.event('inquiry.received', { session: 's' })]
+    const [first, second] = [
+      log.event('inquiry.received', { session: 's' }),
+      log.event('inquiry.received', { session: 's' }),
+    ]
     log.delivery(first, 'old').retry(1, 50)
     log.register('new', { on: ['other.happened', 'inquiry.received'] })
     const head = log.event('other.happened', { session: 's' })
@@ -215,6 +224,19 @@ describe('renaming', () => {
     log.rename('old', 'new')
     expect(work()).toEqual([`${event}/new ready`])
     expect(view().requests).toMatchObject([{ open: 1 }])
+  })
+
+  it('L1 nor does a redrive, when the rename has brought the same work', () => {
+    const { log, work, view } = world()
+    log.register('new', { on: ['inquiry.received'] })
+    log.register('old', { on: ['inquiry.received'] })
+    const event = log.event('inquiry.received')
+    log.delivery(event, 'new').die()
+    log.remove('new')
+    log.rename('old', 'new')
+    log.delivery(event, 'new').redrive()
+    expect(work()).toEqual([`${event}/new ready`])
+    expect([view().deadLetters, view().requests]).toMatchObject([[], [{ open: 1 }]])
   })
 
   it('gives what stood still another look, since other code runs it now', () => {

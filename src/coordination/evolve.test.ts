@@ -45,13 +45,16 @@ describe('F2: records come in order without a gap, and are understood', () => {
     expect(FOLDED_TYPES.length + UNFOLDED.length).toBe(Object.keys(CATALOGUE).length)
   })
 
-  it.each(['spine.delivery.teleported', 'spine.', 'spine.toString', ...UNFOLDED])('refuses %s as the work of a newer version', (type) => {
-    const state = initialState()
-    const error = refusal(() => evolve(state, record(1, type)))
-    expect(SpineError.is(error, 'SPINE_LOG_NEWER')).toBe(true)
-    expect((error as SpineError).message).toContain(`'${type}'`)
-    expect((error as SpineError).fix).toMatch(/^Upgrade/)
-  })
+  it.each(['spine.delivery.teleported', 'spine.', 'spine.toString', ...UNFOLDED])(
+    'refuses %s as the work of a newer version',
+    (type) => {
+      const state = initialState()
+      const error = refusal(() => evolve(state, record(1, type)))
+      expect(SpineError.is(error, 'SPINE_LOG_NEWER')).toBe(true)
+      expect((error as SpineError).message).toContain(`'${type}'`)
+      expect((error as SpineError).fix).toMatch(/^Upgrade/)
+    },
+  )
 
   it('does not go on behind a record that it has refused', () => {
     const state = initialState()
@@ -62,7 +65,8 @@ describe('F2: records come in order without a gap, and are understood', () => {
 
   it('takes a type of the user for what it is, however it begins', () => {
     const state = initialState()
-    for (const [index, type] of ['spines.counted', 'toString', 'inquiry.received'].entries()) evolve(state, record(index + 1, type))
+    for (const [index, type] of ['spines.counted', 'toString', 'inquiry.received'].entries())
+      evolve(state, record(index + 1, type))
     expect(state.at).toBe(3)
   })
 })
@@ -119,24 +123,27 @@ describe('F3: a record about a delivery that has ended changes nothing', () => {
 describe('the end of a request', () => {
   const ends = { cancelled: 'cancelRequest', expired: 'expireRequest' } as const
 
-  it.each(Object.entries(ends))('%s ends all that is open, calls and queued work included, and rests once', (_, end) => {
-    const { log, work, view, marks } = world()
-    log.register('inquiry', { on: ['inquiry.received'] })
-    log.register('expert')
-    const other = log.event('inquiry.received', { session: 'other' })
-    const root = log.event('inquiry.received', { session: 's' })
-    const run = log.delivery(root, 'inquiry')
-    const call = log.delivery(run.call('@call expert#0', 'expert'), 'expert')
-    call.call('@call expert#0', 'expert')
-    run.emit('inquiry.received')
-    log.event('inquiry.received', { session: 's', request: 'free' })
-    marks()
-    expect(view().requests).toHaveLength(3)
-    log[end](`r${root}`, 5)
-    expect(work()).toEqual([`${other}/inquiry ready`, `${log.head - 1}/inquiry ready`])
-    expect(marks().filter(({ kind }) => kind === 'rest')).toEqual([{ kind: 'rest', request: `r${root}` }])
-    expect(view().requests.map(({ id, open }) => `${id} ${open}`)).toEqual(['free 1', `r${other} 1`])
-  })
+  it.each(Object.entries(ends))(
+    '%s ends all that is open, calls and queued work included, and rests once',
+    (_, end) => {
+      const { log, work, view, marks } = world()
+      log.register('inquiry', { on: ['inquiry.received'] })
+      log.register('expert')
+      const other = log.event('inquiry.received', { session: 'other' })
+      const root = log.event('inquiry.received', { session: 's' })
+      const run = log.delivery(root, 'inquiry')
+      const call = log.delivery(run.call('@call expert#0', 'expert'), 'expert')
+      call.call('@call expert#0', 'expert')
+      run.emit('inquiry.received')
+      log.event('inquiry.received', { session: 's', request: 'free' })
+      marks()
+      expect(view().requests).toHaveLength(3)
+      log[end](`r${root}`, 5)
+      expect(work()).toEqual([`${other}/inquiry ready`, `${log.head - 1}/inquiry ready`])
+      expect(marks().filter(({ kind }) => kind === 'rest')).toEqual([{ kind: 'rest', request: `r${root}` }])
+      expect(view().requests.map(({ id, open }) => `${id} ${open}`)).toEqual(['free 1', `r${other} 1`])
+    },
+  )
 
   it('tells no run of an outcome, because every caller ends with it', () => {
     const { log, marks } = world()
@@ -145,7 +152,11 @@ describe('the end of a request', () => {
     log.delivery(root, 'inquiry').call('@call inquiry#0', 'inquiry')
     marks()
     log.cancelRequest(`r${root}`)
-    expect(marks().map(({ kind }) => kind).sort()).toEqual(['ended', 'ended', 'rest'])
+    expect(
+      marks()
+        .map(({ kind }) => kind)
+        .sort(),
+    ).toEqual(['ended', 'ended', 'rest'])
   })
 
   it('means nothing for a request at rest, and leaves no trace for a later one of that name', () => {

@@ -185,6 +185,8 @@ function foldRedriven(state: SpineState, record: LogRecord): void {
   if (letter === undefined) return
   state.deadLetters.delete(id)
   const { source, agent, type, run, request, session, key, hops } = letter
+  // A rename may have brought the same work here meanwhile (L1).
+  if (state.deliveries.find(source, agent) !== 0) return
   const row = openDelivery(state, { source: { sequence: source, request, session, key, hops }, agent, type, caller: 0, call: 0, ordered: true })
   if (run === undefined) return
   forgetTrailingFailures(run)

@@ -24,7 +24,9 @@ describe('RequestTable', () => {
         }
         expect([...table.slots()].map((slot) => table.id[slot]).sort()).toEqual([...open.keys()].sort())
         const stored = (slot: number) => [table.id[slot], table.deadline[slot], table.open[slot], table.firstRow(slot)]
-        expect([...open.keys()].map((id) => stored(table.find(id)))).toEqual([...open].map(([id, number]) => [id, number, number + 1, number]))
+        expect([...open.keys()].map((id) => stored(table.find(id)))).toEqual(
+          [...open].map(([id, number]) => [id, number, number + 1, number]),
+        )
         const absent = Array.from({ length: 701 }, (_, number) => `r${number}`).filter((id) => !open.has(id))
         expect(absent.filter((id) => table.find(id) !== 0)).toEqual([])
       }),

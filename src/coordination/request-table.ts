@@ -12,11 +12,11 @@ const SLOTS_AT_FIRST = 256
 
 export class RequestTable {
   id: string[] = ['']
-  open = new Uint32Array(SLOTS_AT_FIRST)
+  open: Uint32Array = new Uint32Array(SLOTS_AT_FIRST)
   /** First of its open rows. */
-  first = new Uint32Array(SLOTS_AT_FIRST)
+  first: Uint32Array = new Uint32Array(SLOTS_AT_FIRST)
   /** Absolute ms; 0 for none. Known while the work that the root opened goes on. */
-  deadline = new Float64Array(SLOTS_AT_FIRST)
+  deadline: Float64Array = new Float64Array(SLOTS_AT_FIRST)
   #byId = new Map<string, Slot>()
   #free: Slot[] = []
 

@@ -1,7 +1,7 @@
 /** Questions and orders about agents that the log knows. */
 import type { AgentState } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { fact, systemHeader } from './draft.ts'
+import { fact, systemHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 
 export interface AgentInfo {

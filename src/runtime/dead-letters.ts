@@ -5,7 +5,7 @@ import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord, RecordHeader } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
-import { fact } from './draft.ts'
+import { fact } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored } from './to-event.ts'
 

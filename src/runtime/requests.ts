@@ -6,7 +6,7 @@ import type { LogRecord } from '../event/record.ts'
 import type { Duration } from '../kernel/duration.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { fact } from './draft.ts'
+import { fact } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored } from './to-event.ts'
 

@@ -8,8 +8,9 @@
  * V2  Every commit it makes for a delivery guards the lane, so that a stale owner's commit is refused, however late.
  * V3  After a failed write nothing more starts and nothing more is acknowledged.
  */
+import { hostname } from 'node:os'
 import { decideDue, takeOver, type DueDecision, type FailureDecision } from '../coordination/decide.ts'
-import { agentNamed, type AgentState, type Mark } from '../coordination/state.ts'
+import { agentNamed, type Mark } from '../coordination/state.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { LogRecord, NewRecord } from '../event/record.ts'
@@ -23,14 +24,14 @@ import { limits } from '../kernel/limits.ts'
 import type { Random } from '../kernel/random.ts'
 import { Appender, type CommitDraft } from './appender.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { fact, rowHeader, systemHeader } from './draft.ts'
+import { fact, rowHeader, systemHeader } from './record-draft.ts'
 import { eventTypesOf, registrationOf, type HostedAgent } from './hosted-agent.ts'
 import { LogFold } from './log-fold.ts'
 import { Records } from './records.ts'
 import type { RunHost } from './run-host.ts'
 import type { Run } from './run.ts'
 import { SessionStates } from './session-states.ts'
-import { describeFailure, type Logger } from './warnings.ts'
+import { describeFailure, type Logger } from './logger.ts'
 
 /** The one lane of an embedded log. */
 const LANE = '*'
@@ -118,9 +119,9 @@ export class Runtime implements RunHost {
   }
 
   /** Folds the log, claims the lane, registers what changed, and begins to work. */
-  async start(owner: string): Promise<void> {
+  async start(): Promise<void> {
     await this.#fold.start()
-    await this.#claim(owner)
+    await this.#claim(`${hostname()}:${process.pid}`)
     for (const { row, source } of takeOver(this.state)) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -301,8 +302,4 @@ export class Runtime implements RunHost {
     this.logger.warn(`The log cannot be written any more, and nothing is acknowledged until it is reopened: ${(error as Error).message}`)
     for (const listener of [...this.onFolded]) listener([])
   }
-}
-
-export function isHostedElsewhere(agent: AgentState, hosted: ReadonlyMap<string, HostedAgent>): boolean {
-  return agent.registration !== undefined && !hosted.has(agent.name)
 }

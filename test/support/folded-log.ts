@@ -11,7 +11,12 @@ export interface Fold<State extends { marks: unknown[] | undefined }> {
 }
 
 /** A log that is folded as it is written, with marks on. */
-export function foldedLog<State extends { marks: unknown[] | undefined }>({ initialState, takeOver, evolve, encodeState }: Fold<State>) {
+export function foldedLog<State extends { marks: unknown[] | undefined }>({
+  initialState,
+  takeOver,
+  evolve,
+  encodeState,
+}: Fold<State>) {
   const state = initialState()
   takeOver(state)
   const log = new LogBuilder((record) => evolve(state, record))

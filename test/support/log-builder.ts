@@ -120,33 +120,51 @@ export class DeliveryRecords {
 
   emit(type: string, place: Pick<EventPlace, 'session' | 'key'> = {}): number {
     const { session, key } = place
-    return this.#tell(type, { any: 'data' }, {
-      ...(session === undefined ? {} : { session, key: session }),
-      ...(key === undefined ? {} : { key }),
-      hops: this.#header.hops + 1,
-    })
+    return this.#tell(
+      type,
+      { any: 'data' },
+      {
+        ...(session === undefined ? {} : { session, key: session }),
+        ...(key === undefined ? {} : { key }),
+        hops: this.#header.hops + 1,
+      },
+    )
   }
 
   patch(patch: Json): number {
     return this.#tell('spine.session.patched', { patch })
   }
 
-  step(command: string, outcome: { readonly failed?: boolean; readonly basis?: number; readonly version?: string } = {}): number {
+  step(
+    command: string,
+    outcome: { readonly failed?: boolean; readonly basis?: number; readonly version?: string } = {},
+  ): number {
     const { failed = false, ...stand } = outcome
-    return this.#tell('spine.step.recorded', failed ? { command, error: FAILURE, ...stand } : { command, value: 1, ...stand })
+    return this.#tell(
+      'spine.step.recorded',
+      failed ? { command, error: FAILURE, ...stand } : { command, value: 1, ...stand },
+    )
   }
 
   startEffect(command: string): number {
     return this.#tell('spine.step.started', { command })
   }
 
-  call(command: string, target: string, options: { readonly deadline?: number; readonly session?: string } = {}): number {
+  call(
+    command: string,
+    target: string,
+    options: { readonly deadline?: number; readonly session?: string } = {},
+  ): number {
     const { session, deadline } = options
-    return this.#tell('spine.call.requested', { command, target, input: null }, {
-      ...(session === undefined ? {} : { session, key: session }),
-      ...(deadline === undefined ? {} : { deadline }),
-      hops: this.#header.hops + 1,
-    })
+    return this.#tell(
+      'spine.call.requested',
+      { command, target, input: null },
+      {
+        ...(session === undefined ? {} : { session, key: session }),
+        ...(deadline === undefined ? {} : { deadline }),
+        hops: this.#header.hops + 1,
+      },
+    )
   }
 
   sleep(command: string, due: number): number {
@@ -238,11 +256,26 @@ export interface RunView {
 /** What `encodeState` writes, read back. */
 export interface StateView {
   readonly at: number
-  readonly agents: readonly { readonly name: string; readonly registration: { readonly on: readonly string[] } | null; readonly since: number; readonly open: number }[]
+  readonly agents: readonly {
+    readonly name: string
+    readonly registration: { readonly on: readonly string[] } | null
+    readonly since: number
+    readonly open: number
+  }[]
   readonly deliveries: readonly DeliveryView[]
   readonly requests: readonly { readonly id: string; readonly open: number; readonly deadline: number }[]
-  readonly deadLetters: readonly { readonly id: string; readonly sequence: number; readonly request: string; readonly run: RunView | null }[]
-  readonly lanes: readonly { readonly lane: string; readonly claimed: number; readonly owner: string; readonly released: boolean }[]
+  readonly deadLetters: readonly {
+    readonly id: string
+    readonly sequence: number
+    readonly request: string
+    readonly run: RunView | null
+  }[]
+  readonly lanes: readonly {
+    readonly lane: string
+    readonly claimed: number
+    readonly owner: string
+    readonly released: boolean
+  }[]
 }
 
 export function readState(encoded: string): StateView {
@@ -252,6 +285,8 @@ export function readState(encoded: string): StateView {
 /** `'<id> <status>'` of everything open, in the order of their sources: what most tests ask for. */
 export function openWork({ deliveries }: StateView): readonly string[] {
   const source = (id: string) => Number.parseInt(id, 10)
-  const sorted = [...deliveries].sort((left, right) => source(left.id) - source(right.id) || (left.id < right.id ? -1 : 1))
+  const sorted = [...deliveries].sort(
+    (left, right) => source(left.id) - source(right.id) || (left.id < right.id ? -1 : 1),
+  )
   return sorted.map(({ id, status }) => `${id} ${status}`)
 }

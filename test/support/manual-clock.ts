@@ -44,7 +44,8 @@ export class ManualClock implements Clock {
 
   #next(until: number): Entry | undefined {
     let first: Entry | undefined
-    for (const entry of this.#entries) if (entry.at <= until && (first === undefined || entry.at < first.at)) first = entry
+    for (const entry of this.#entries)
+      if (entry.at <= until && (first === undefined || entry.at < first.at)) first = entry
     return first
   }
 

@@ -7,7 +7,7 @@ import type { LogRecord } from '../../event/record.ts'
 import type { Sequence } from '../../event/sequence.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import type { AppendOutcome, Commit, Durability, Engine, ReadQuery, Snapshot, Tail } from '../engine.ts'
-import { matches } from '../record-filter.ts'
+import { matchesQuery } from '../matches-query.ts'
 import { TailFeed } from '../tail-feed.ts'
 
 interface Place {
@@ -65,7 +65,7 @@ export class MemoryEngine implements Engine {
     const step = backwards ? -1 : 1
     for (let at = after + step; at > this.#trimmed && at <= this.#last() && found.length < limit; at += step) {
       const record = this.#records[at - this.#trimmed - 1] as LogRecord
-      if (matches(record, query)) found.push(record)
+      if (matchesQuery(record, query)) found.push(record)
     }
     return found
   }

@@ -3,6 +3,7 @@
  * else `better-sqlite3`. Both threads of an engine use the same one: two SQLite libraries in one process would drop
  * each other's locks (sqlite.org/howtocorrupt.html §2.2).
  */
+import { createRequire } from 'node:module'
 import { SpineError } from '../../kernel/errors.ts'
 
 export type SqlValue = null | number | string | Uint8Array
@@ -75,35 +76,37 @@ export function isAtLeast(version: string, least: string): boolean {
   return true
 }
 
+interface NodeSqlite {
+  readonly DatabaseSync: new (path: string, options: object) => SqliteDatabase
+}
+
 async function loadNodeSqlite(): Promise<Omit<SqliteDriver, 'name' | 'version'>> {
-  const name = 'node:sqlite'
-  const { DatabaseSync } = (await quietly(() => import(name))) as {
-    DatabaseSync: new (path: string, options: object) => SqliteDatabase
-  }
+  const builtIn = quietly(() => process.getBuiltinModule('node:sqlite')) as unknown as NodeSqlite | undefined
+  if (builtIn === undefined) throw new Error(`not in Node ${process.version}`)
+  const { DatabaseSync } = builtIn
   return { open: (path, { readOnly }) => new DatabaseSync(path, { readOnly }) }
 }
 
 /** Node 22 announces that `node:sqlite` is experimental; that is our risk to take, and no news for users. */
-async function quietly<Result>(load: () => Promise<Result>): Promise<Result> {
+function quietly<Result>(load: () => Result): Result {
   const { emitWarning } = process
   process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
     if (!String(warning).includes('SQLite is an experimental feature')) Reflect.apply(emitWarning, process, [warning, ...rest])
   }) as typeof process.emitWarning
   try {
-    return await load()
+    return load()
   } finally {
     process.emitWarning = emitWarning
   }
 }
 
 async function loadBetterSqlite(): Promise<Omit<SqliteDriver, 'name' | 'version'>> {
-  const name = 'better-sqlite3'
-  const { createRequire } = await import('node:module')
-  const { version } = createRequire(import.meta.url)(`${name}/package.json`) as { version: string }
+  const require = createRequire(import.meta.url)
+  const { version } = require('better-sqlite3/package.json') as { version: string }
   // 13 installs on Node 20, and crashes the process when a database is opened.
   if (Number.parseInt(version, 10) >= 13 && Number.parseInt(process.versions.node, 10) < 22) {
     throw new Error(`version ${version} needs Node 22`)
   }
-  const { default: Database } = (await import(name)) as { default: new (path: string, options: object) => SqliteDatabase }
+  const Database = require('better-sqlite3') as new (path: string, options: object) => SqliteDatabase
   return { open: (path, { readOnly }) => new Database(path, { readonly: readOnly }) }
 }

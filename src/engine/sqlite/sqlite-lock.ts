@@ -2,7 +2,10 @@
  * One owner per log: an open exclusive transaction on a sidecar file, `<db>.lock`. The kernel frees it when the process
  * dies, however it dies; nobody's liveness is ever judged by a pid. The sidecar is in WAL mode, so that whoever has to
  * wait can read who holds it.
+ *
+ * Real time: it waits for another process, which no clock of ours moves.
  */
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { SpineError } from '../../kernel/errors.ts'
@@ -18,7 +21,7 @@ export interface SqliteLock {
 export async function takeLock(driver: SqliteDriver, path: string, waitMs: number): Promise<SqliteLock> {
   const lockPath = `${path}.lock`
   const database = driver.open(lockPath, { readOnly: false })
-  const claim = `${process.pid}/${hostname()}/${performance.now()}`
+  const claim = `${process.pid}/${hostname()}/${randomUUID()}`
   try {
     database.exec('PRAGMA busy_timeout = 0')
     for (let waited = 0; ; waited += RETRY_MS) {

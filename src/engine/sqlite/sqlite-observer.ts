@@ -1,4 +1,8 @@
-/** An engine that only reads: for observers, tools and other processes. It takes no lock and writes nothing. */
+/**
+ * An engine that only reads: for observers, tools and other processes. It takes no lock and writes nothing.
+ *
+ * Real time: it polls a file that another process writes.
+ */
 import { existsSync } from 'node:fs'
 import type { LogRecord } from '../../event/record.ts'
 import type { Sequence } from '../../event/sequence.ts'

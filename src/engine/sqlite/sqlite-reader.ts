@@ -4,7 +4,7 @@ import type { Sequence } from '../../event/sequence.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import { limits } from '../../kernel/limits.ts'
 import type { ReadQuery, Snapshot } from '../engine.ts'
-import { matches } from '../record-filter.ts'
+import { matchesQuery } from '../matches-query.ts'
 import { corrupt, decodeRow, type StoredRow } from './commit-row.ts'
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
 import { translated } from './sqlite-file.ts'
@@ -79,7 +79,7 @@ export class SqliteReader {
         const records = decodeRow(row, this.#path)
         for (const record of backwards ? records.reverse() : records) {
           const inRange = backwards ? record.sequence < after : record.sequence > after
-          if (inRange && matches(record, query)) found.push(record)
+          if (inRange && matchesQuery(record, query)) found.push(record)
           if (found.length === limit) return found
         }
       }

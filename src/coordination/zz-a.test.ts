@@ -1,0 +1,241 @@
+/** S1 to S3, and what must hold after every record of any log. */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { foldedLog } from '../../test/support/folded-log.ts'
+import { LogBuilder } from '../../test/support/log-builder.ts'
+import { randomChoices, writeHistory } from '../../test/support/random-history.ts'
+import { flawInSystemData, isCatalogued } from '../event/catalogue.ts'
+import { isSystemType, type LogRecord } from '../event/record.ts'
+import { takeOver } from './decide.ts'
+import { type Row, STATUS } from './delivery-table.ts'
+import { encodeState } from './encode-state.ts'
+import { evolve, FOLDED_TYPES } from './evolve.ts'
+import { type AgentState, agentNamed, deliveryId, initialState, type SpineState } from './state.ts'
+
+const world = () => foldedLog({ initialState, takeOver, evolve, encodeState })
+
+function foldAll(records: readonly LogRecord[], takeOverAt?: number): SpineState {
+  const state = initialState()
+  for (const record of records) {
+    if (record.sequence === takeOverAt) takeOver(state)
+    evolve(state, record)
+  }
+  return state
+}
+
+const agentOf = (state: SpineState, row: Row) => state.agents[state.deliveries.agent[row] as number] as AgentState
+const idOf = (state: SpineState, row: Row) => deliveryId(state.deliveries.source[row] as number, agentOf(state, row).name)
+
+/** Everything that is wrong with a state, in words. */
+function flawsOf(state: SpineState): readonly string[] {
+  const flaws: string[] = []
+  const must = (holds: boolean, rule: string) => void (holds || flaws.push(rule))
+  const { deliveries, requests, agents, runs } = state
+  const rows = [...deliveries.rows()]
+  must(deliveries.openCount === rows.length, 'D the open count is the number of rows')
+  must(new Set(rows.map((row) => idOf(state, row))).size === rows.length, 'L1 one open delivery per source and agent')
+
+  const running = new Map<string, number>()
+  for (const row of rows) {
+    const key = deliveries.key[row] as string
+    const head = agentOf(state, row).keys.get(key)
+    must(deliveries.find(deliveries.source[row] as number, deliveries.agent[row] as number) === row, 'D is found by its name')
+    must((deliveries.status[row] === STATUS.queued) === (key !== '' && head !== row), `D1 queued is what is not the head: ${idOf(state, row)}`)
+    if (key !== '' && deliveries.status[row] !== STATUS.queued) {
+      const line = `${deliveries.agent[row]} ${key}`
+      running.set(line, (running.get(line) ?? 0) + 1)
+    }
+  }
+  must([...running.values()].every((count) => count === 1), 'D1 one head per agent and key')
+  const lines = agents.flatMap((agent) => [...agent.keys].map(([key, head]) => deliveries.key[head] === key && agentOf(state, head) === agent))
+  must(lines.every(Boolean) && lines.length === running.size, 'D1 every line has its own head, and none is left behind')
+
+  const byRequest = new Map<string, number>()
+  const byAgent = new Map<string, number>()
+  const count = (counts: Map<string, number>, name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)
+  for (const row of rows) {
+    count(byRequest, requests.id[deliveries.request[row] as number] as string)
+    count(byAgent, agentOf(state, row).name)
+  }
+  const slots = [...requests.slots()]
+  must(slots.length === byRequest.size, 'Q1 a slot for each request with open work, and no other')
+  for (const slot of slots) {
+    must(requests.open[slot] === byRequest.get(requests.id[slot] as string), `Q1 the count of ${requests.id[slot]}`)
+    let linked = 0
+    for (let row = requests.firstRow(slot); row !== 0; row = deliveries.nextOfRequest(row)) linked += deliveries.request[row] === slot ? 1 : Number.NaN
+    must(linked === requests.open[slot], `Q1 the rows linked to ${requests.id[slot]}`)
+  }
+  for (const agent of agents) must(agent.open === (byAgent.get(agent.name) ?? 0), `the count of ${agent.name}`)
+
+  for (const [row, run] of runs) {
+    must(deliveries.status[row] !== STATUS.free, 'a journal belongs to an open delivery')
+    for (const [call, name] of run.calls) {
+      const callee = run.commands.get(name)?.row ?? 0
+      const owes = deliveries.status[callee] !== STATUS.free && deliveries.call[callee] === call && deliveries.caller[callee] === row
+      must(owes, `L2 someone owes the reply to ${idOf(state, row)} ${name}`)
+    }
+  }
+  for (const row of rows) {
+    const caller = deliveries.caller[row] as Row
+    const awaited = caller === 0 || state.runs.get(caller)?.calls.has(deliveries.call[row] as number) === true
+    must(awaited, `L3 the caller of ${idOf(state, row)} waits for it`)
+  }
+  const letters = [...state.deadLetters.values()].flatMap(({ run }) => [...(run?.commands.values() ?? [])])
+  must(letters.every(({ kind, ended }) => kind !== 'call' || ended !== 0), 'P7 a dead letter waits for nobody')
+  return flaws
+}
+
+/** How many deliveries a record opens, by the words of the design alone. */
+function opens(state: SpineState, record: LogRecord): number {
+  const open = (name: string | undefined) => {
+    const index = state.agentIndex.get(name ?? '')
+    return index !== undefined && state.deliveries.find(record.cause, index) !== 0
+  }
+  const data = record.data as { command?: string; handoff?: object }
+  if (!isSystemType(record.type)) return state.agents.filter(({ registration }) => registration?.on.includes(record.type)).length
+  if (record.type === 'spine.call.requested') return data.command === undefined || open(record.agent) ? 1 : 0
+  if (record.type === 'spine.delivery.completed') return data.handoff !== undefined && open(record.agent) ? 1 : 0
+  if (record.type === 'spine.delivery.redriven') return state.deadLetters.has(deliveryId(record.cause, record.agent ?? '')) && !open(record.agent) ? 1 : 0
+  return 0
+}
+
+describe('after every record of any log', () => {
+  it('D1 Q1 L1 L2 L3 hold, and conservation: what was opened has ended or is open', () => {
+    fc.assert(
+      fc.property(randomChoices(), (choices) => {
+        const state = initialState()
+        takeOver(state)
+        let balance = 0
+        const log = new LogBuilder((record) => {
+          balance += opens(state, record)
+          evolve(state, record)
+          const marks = state.marks?.splice(0) ?? []
+          balance -= marks.filter(({ kind }) => kind === 'ended').length
+          expect([record.type, ...flawsOf(state)]).toEqual([record.type])
+          expect(`${record.type}: ${state.deliveries.openCount} open`).toBe(`${record.type}: ${balance} open`)
+          const rested = marks.flatMap((mark) => (mark.kind === 'rest' ? [mark.request] : []))
+          expect(rested.filter((request, index) => state.requests.find(request) !== 0 || rested.indexOf(request) !== index)).toEqual([])
+        })
+        writeHistory(log, () => JSON.parse(encodeState(state)), choices)
+      }),
+      { numRuns: 1500 },
+    )
+  })
+
+  it('F3 a record about a delivery that has ended changes nothing, whatever it says', () => {
+    fc.assert(
+      fc.property(randomChoices(), (choices) => {
+        const { log, state, view } = world()
+        writeHistory(log, view, choices)
+        const ended = log.records.filter((record) => {
+          const index = state.agentIndex.get(record.agent ?? '')
+          return index !== undefined && record.type.startsWith('spine.delivery.') && state.deliveries.find(record.cause, index) === 0
+        })
+        const { at: _, ...before } = view()
+        for (const { cause, agent } of ended) {
+          const run = log.delivery(cause, agent as string)
+          run.step('late#0')
+          run.startEffect('late#1')
+          run.call('@late#0', 'ann')
+          run.retry(1, 5)
+          run.pause()
+          run.complete()
+          run.handOff('ann')
+        }
+        const { at: __, ...after } = view()
+        expect(after).toEqual(before)
+      }),
+      { numRuns: 1500 },
+    )
+  })
+})
+
+describe('encodeState', () => {
+  it('S1 S3 is the same for whoever folds the log, deciding from the start, from the middle, or never', () => {
+    fc.assert(
+      fc.property(randomChoices(), fc.nat(60), (choices, middle) => {
+        const { log, view, encoded } = world()
+        writeHistory(log, view, choices)
+        expect(encodeState(foldAll(log.records))).toBe(encoded())
+        expect(encodeState(foldAll(log.records, 1 + (middle % log.head)))).toBe(encoded())
+      }),
+      { numRuns: 1500 },
+    )
+  })
+
+  it('F1 says nothing of the time of a record, nor of the data of a user', () => {
+    fc.assert(
+      fc.property(randomChoices(), (choices) => {
+        const { log, view, encoded } = world()
+        writeHistory(log, view, choices)
+        const other = log.records.map((record) => ({ ...record, time: 7, data: isSystemType(record.type) ? record.data : null }))
+        expect(encodeState(foldAll(other))).toBe(encoded())
+      }),
+      { numRuns: 1500 },
+    )
+  })
+
+  it('shows every record that changed anything: no two states of one log look alike but for their position', () => {
+    const { log, view } = world()
+    const seen = new Set<string>()
+    const look = () => {
+      const { at: _, ...rest } = view()
+      seen.add(JSON.stringify(rest))
+    }
+    const steps: (() => void)[] = []
+    const run = (write: () => void) => steps.push(write)
+    run(() => log.register('ann', { on: ['a.happened'] }))
+    run(() => log.register('ann', { on: ['a.happened'], version: '2' }))
+    run(() => log.register('expert'))
+    run(() => log.event('a.happened', { session: 's', deadline: 90 }))
+    run(() => log.delivery(4, 'ann').step('one#0', { basis: 2, version: '2' }))
+    run(() => log.delivery(4, 'ann').startEffect('two#0'))
+    run(() => log.delivery(4, 'ann').step('two#0', { failed: true }))
+    run(() => log.delivery(4, 'ann').sleep('@sleep#0', 50))
+    run(() => log.delivery(4, 'ann').fire('@sleep#0'))
+    run(() => log.delivery(4, 'ann').call('@call#0', 'expert'))
+    run(() => log.delivery(10, 'expert').handOff('expert'))
+    run(() => log.delivery(11, 'expert').retry(1, 60))
+    run(() => log.delivery(11, 'expert').complete())
+    run(() => log.delivery(4, 'ann').pause())
+    run(() => log.claim('one'))
+    run(() => log.release())
+    run(() => log.delivery(4, 'ann').die())
+    run(() => log.delivery(4, 'ann').redrive())
+    run(() => log.rename('ann', 'bea'))
+    run(() => log.remove('bea'))
+    for (const write of steps) {
+      write()
+      look()
+    }
+    expect(seen.size).toBe(steps.length)
+  })
+
+  it('has a generator of histories that reaches every folded type, and writes what the catalogue allows', () => {
+    const types = new Set<string>()
+    const statuses = new Set<string>()
+    fc.assert(
+      fc.property(randomChoices(), (choices) => {
+        const { log, view } = world()
+        writeHistory(log, view, choices)
+        for (const { type, data } of log.records) {
+          types.add(type)
+          if (isCatalogued(type)) expect(flawInSystemData(type, data)).toBeUndefined()
+        }
+        for (const { status } of view().deliveries) statuses.add(status)
+      }),
+      { numRuns: 1500, seed: 1 },
+    )
+    const never = ['spine.session.patched', 'spine.lane.released']
+    expect(FOLDED_TYPES.filter((type) => !types.has(type) && !never.includes(type))).toEqual([])
+    expect([...statuses].sort()).toEqual(['backoff', 'paused', 'queued', 'ready'])
+  })
+
+  it('tells an agent that is only named from one that is registered', () => {
+    const state = foldAll(new LogBuilder().records)
+    expect(agentNamed(state, 'ann')).toBeUndefined()
+    const { log, view } = world()
+    log.start('ann')
+    expect(view().agents).toEqual([{ name: 'ann', registration: null, since: 0, subscribed: {}, open: 1 }])
+  })
+})

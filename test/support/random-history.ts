@@ -1,0 +1,121 @@
+/** Random logs that a correct process could have written, for properties of the fold. Shrinks to a short history. */
+import * as fc from 'fast-check'
+import type { DeliveryRecords, DeliveryView, LogBuilder, StateView } from './log-builder.ts'
+
+/** Three numbers from which one record is chosen, given what is open at that moment. */
+export type Choice = readonly [action: number, first: number, second: number]
+
+export const randomChoices = (maxLength = 60): fc.Arbitrary<readonly Choice[]> =>
+  fc.array(fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999)), { minLength: 5, maxLength, size: 'max' })
+
+const AGENTS = ['ann', 'ben', 'cas', 'dot']
+const TYPES = ['a.happened', 'b.happened', 'c.happened']
+const SESSIONS = ['s1', 's2']
+const ORDERS = ['default', 'session', 'key', 'none']
+const STEPS = ['one#0', 'two#0', 'three#0']
+
+const pick = <Item>(list: readonly Item[], number: number): Item => list[number % list.length] as Item
+
+/** Writes one record for each choice; `view` is asked for what is open. */
+export function writeHistory(log: LogBuilder, view: () => StateView, choices: readonly Choice[]): void {
+  for (const name of AGENTS.slice(0, 3)) log.register(name, { on: TYPES.slice(0, 2) })
+  const ended: DeliveryRecords[] = []
+  for (const choice of choices) {
+    const state = view()
+    const before = new Set(state.deliveries.map(({ id }) => id))
+    // A redrive opens a delivery again.
+    const gone = ended.filter(({ id }) => !before.has(id))
+    writeOne(log, state, gone, choice)
+    const after = new Set(view().deliveries.map(({ id }) => id))
+    for (const id of before) if (!after.has(id)) ended.push(named(log, id))
+  }
+}
+
+function named(log: LogBuilder, id: string): DeliveryRecords {
+  const slash = id.indexOf('/')
+  return log.delivery(Number(id.slice(0, slash)), id.slice(slash + 1))
+}
+
+function writeOne(
+  log: LogBuilder,
+  state: StateView,
+  ended: readonly DeliveryRecords[],
+  [action, first, second]: Choice,
+): void {
+  const open = state.deliveries
+  const startable = open.filter(({ status }) => status === 'ready')
+  const kind = action % 100
+  if (kind < 18 || open.length === 0) return void publish(log, state, first, second)
+  if (kind < 24) return void register(log, first, second)
+  if (kind < 26) return void log.remove(pick(AGENTS, first))
+  if (kind < 29) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
+  if (kind < 31) return void log.claim(`owner ${first % 3}`)
+  if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
+  if (kind < 37) return void log.cancelRequest(pick(state.requests, first).id)
+  if (kind < 39) return void log.expireRequest(pick(state.requests, first).id, 1)
+  if (kind < 46 && state.deadLetters.length > 0)
+    return void dealWith(named(log, pick(state.deadLetters, first).id), second)
+  if (kind < 52 && ended.length > 0) return void work(pick(ended, first), undefined, action, second)
+  if (kind < 56) return void fromOutside(named(log, pick(open, first).id), second)
+  if (startable.length === 0) return void log.claim('waker')
+  const delivery = pick(startable, first)
+  work(named(log, delivery.id), delivery, action, second)
+}
+
+function publish(log: LogBuilder, { requests }: StateView, first: number, second: number): void {
+  const joins = requests.length > 0 && second % 5 === 0
+  log.event(pick(TYPES, first), {
+    session: pick(SESSIONS, second),
+    ...(second % 3 === 0 ? { key: `k${first % 2}` } : {}),
+    ...(second % 4 === 0 ? { deadline: 10_000 + second } : {}),
+    ...(joins ? { request: pick(requests, first).id } : {}),
+  })
+}
+
+function register(log: LogBuilder, first: number, second: number): void {
+  const on = TYPES.filter((_, index) => (second >> index) % 2 === 1)
+  log.register(pick(AGENTS, first), { on, order: pick(ORDERS, second), version: `${first % 3}` })
+}
+
+function dealWith(letter: DeliveryRecords, second: number): void {
+  if (second % 4 === 0) letter.discard()
+  else letter.redrive()
+}
+
+function fromOutside(delivery: DeliveryRecords, second: number): void {
+  if (second % 2 === 0) delivery.cancel()
+  else delivery.expire()
+}
+
+/** What a run writes. For one that has ended (`delivery` undefined) it is a late record, of any kind. */
+function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: number, second: number): void {
+  const open = delivery?.run?.commands.filter(({ ended }) => ended === 0) ?? []
+  const timer = open.find(({ kind }) => kind === 'sleep')
+  const calls = delivery?.run?.commands.filter(({ kind }) => kind === 'call').length ?? 0
+  switch (Math.floor(action / 100) % 10) {
+    case 0:
+      return void run.step(pick(STEPS, second), { failed: second % 4 === 0, basis: 1, version: '1' })
+    case 1:
+      return void run.startEffect(pick(STEPS, second))
+    case 2:
+    case 3:
+      return void run.call(
+        `@call#${calls}`,
+        pick(AGENTS, second),
+        second % 2 === 0 ? { deadline: 20_000 + second } : {},
+      )
+    case 4:
+      if (timer !== undefined) return void run.fire(timer.name)
+      return void run.sleep(`@sleep#${delivery?.run?.commands.length ?? 0}`, 30_000 + second)
+    case 5:
+      return void run.complete()
+    case 6:
+      return void run.handOff(pick(AGENTS, second))
+    case 7:
+      return void run.retry((delivery?.attempt ?? 0) + 1, 40_000 + second)
+    case 8:
+      return void (second % 3 === 0 ? run.pause() : run.die())
+    default:
+      return void run.emit(pick(TYPES, second), second % 2 === 0 ? { session: pick(SESSIONS, second) } : {})
+  }
+}
