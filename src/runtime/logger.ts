@@ -14,6 +14,19 @@ export const stderrLogger: Logger = {
   },
 }
 
+/** A logger that throws must not end a run or the process. */
+export function unthrowing(logger: Logger): Logger {
+  return {
+    warn(message) {
+      try {
+        logger.warn(message)
+      } catch (error) {
+        stderrLogger.warn(`${message} (and the logger threw: ${(error as Error).message})`)
+      }
+    },
+  }
+}
+
 export function describeFailure(run: Run, failure: Failure, decision: FailureDecision | undefined, now: number): string {
   const what = `agent '${run.agent.name}' failed on record ${run.source} of session '${run.header.session}'`
   const why = failure.code === 'SPINE_HANDLER_FAILED' ? `${failure.name}: ${failure.message}` : `${failure.code}: ${failure.message}`

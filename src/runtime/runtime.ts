@@ -31,7 +31,7 @@ import { Records } from './records.ts'
 import type { RunHost } from './run-host.ts'
 import type { Run } from './run.ts'
 import { SessionStates } from './session-states.ts'
-import { describeFailure, type Logger } from './logger.ts'
+import { describeFailure, type Logger, unthrowing } from './logger.ts'
 
 /** The one lane of an embedded log. */
 const LANE = '*'
@@ -74,7 +74,7 @@ export class Runtime implements RunHost {
   constructor({ engine, hosted, logger, clock, random }: RuntimeOptions) {
     this.engine = engine
     this.hosted = hosted
-    this.logger = logger
+    this.logger = unthrowing(logger)
     this.clock = clock
     this.random = random
     this.records = new Records(engine)
@@ -187,14 +187,16 @@ export class Runtime implements RunHost {
     this.#armTimer()
   }
 
-  /** Starts nothing more; runs that hold a slot get until `drainMs` to end, the others go on with the next owner. */
+  /**
+   * Starts nothing more; runs that hold a slot get until `drainMs` to end. What is not done by then goes on with the
+   * next owner: an effect that has started is run again there, with its key and `maybeDone`.
+   */
   async stop(drainMs: number): Promise<void> {
     this.#dispatcher.stop()
     await this.#drained(drainMs)
     this.#timer?.cancel()
     const reason = new SpineError('SPINE_CLOSED', 'The spine is closing.')
     for (const run of [...this.liveRuns]) run.stop(reason)
-    await Promise.allSettled([...this.effectsUnderWay.values()])
     if (this.#failure === undefined) {
       const record = fact('spine.lane.released', systemHeader(this.clock.now()), { lane: LANE })
       await this.append({ guards: [this.laneGuard()], records: [record] }).catch(() => undefined)

@@ -228,6 +228,41 @@ describeOnEachEngine('operating a spine', (world) => {
     expect((await world.records(two)).filter((record) => record.type === 'spine.lane.released')).toHaveLength(1)
   })
 
+  it('close is bounded though an effect hangs, and the next owner runs it again with its key and maybeDone', async () => {
+    const tries: { key: string; maybeDone: boolean }[] = []
+    const hanging = agent('hanging', { on: Inquiry }, async (_evt, ctx) => {
+      const hang = ({ idempotencyKey: key, maybeDone }: { idempotencyKey: string; maybeDone: boolean }) => {
+        tries.push({ key, maybeDone })
+        return tries.length === 1 ? new Promise<null>(() => {}) : null
+      }
+      await ctx.step('book', hang, { effect: true })
+    })
+    const one = await world.open({ agents: [hanging] })
+    const { request } = await one.publish(Inquiry, { text: 'a' })
+    await until(async () => tries.length === 1)
+    await one.close({ drain: '30ms' })
+    const two = await world.open({ agents: [hanging] })
+    expect((await two.settled(request)).status).toBe('done')
+    expect(tries).toEqual([
+      { key: tries[0]?.key, maybeDone: false },
+      { key: tries[0]?.key, maybeDone: true },
+    ])
+  })
+
+  it('a logger that throws harms nobody', async () => {
+    const failing = agent('failing', { on: Inquiry, retry: quickly(2) }, () => {
+      throw new Error('on purpose')
+    })
+    const logger = {
+      warn() {
+        throw new Error('no disk for logs')
+      },
+    }
+    const spine = await world.open({ agents: [failing], logger })
+    const { request } = await spine.publish(Inquiry, { text: 'a' })
+    expect((await spine.settled(request)).status).toBe('failed')
+  })
+
   it('two agents of one name, a reference among the agents, and one event in two versions are refused at creation', async () => {
     const { event } = await import('event-spine')
     const { z } = await import('zod')
