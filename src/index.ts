@@ -1,9 +1,35 @@
 /** The public names, grouped. No logic here. */
 
 // What users declare
-export { type Agent, agent, type AgentOptions, type AnyAgent, type Handler, type InputDataOf, type Order, type ReplyOf } from './agent/agent.ts'
-export type { CallOptions, Context, EmitOptions, Handoff, SessionHandle, StepContext, StepOptions } from './agent/context.ts'
-export { type AnyEventType, type DataOf, type EventOf, type EventOptions, type EventType, event, type InputOf, type SpineEvent } from './agent/event-type.ts'
+export {
+  type Agent,
+  agent,
+  type AgentOptions,
+  type AnyAgent,
+  type Handler,
+  type InputDataOf,
+  type Order,
+  type ReplyOf,
+} from './agent/agent.ts'
+export type {
+  CallOptions,
+  Context,
+  EmitOptions,
+  Handoff,
+  SessionHandle,
+  StepContext,
+  StepOptions,
+} from './agent/context.ts'
+export {
+  type AnyEventType,
+  type DataOf,
+  type EventOf,
+  type EventOptions,
+  type EventType,
+  event,
+  type InputOf,
+  type SpineEvent,
+} from './agent/event-type.ts'
 
 // What users hold
 export { createSpine, stateOf, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
@@ -19,7 +45,17 @@ export type { WorkHandle } from './runtime/work-handle.ts'
 export { ERROR_TABLE, type ErrorCode, Permanent, RetryAfter, SpineError } from './kernel/errors.ts'
 
 // For those who bring an engine, a clock, or read the log
-export type { AppendOutcome, Commit, Durability, Engine, Guard, IdempotencyKey, ReadQuery, Snapshot, Tail } from './engine/engine.ts'
+export type {
+  AppendOutcome,
+  Commit,
+  Durability,
+  Engine,
+  Guard,
+  IdempotencyKey,
+  ReadQuery,
+  Snapshot,
+  Tail,
+} from './engine/engine.ts'
 export type { LogRecord, NewRecord, RecordHeader } from './event/record.ts'
 export type { Clock, Timer } from './kernel/clock.ts'
 export type { Duration } from './kernel/duration.ts'

@@ -56,7 +56,11 @@ export interface Spine {
   /** Many events, in order. With `atomic: true` all of them in one commit, or none; at most 256. */
   publishAll(messages: readonly Message[], options?: { readonly atomic?: boolean }): Promise<readonly Published[]>
   /** Gives directed work to an agent from outside. */
-  start<Target extends AnyAgent>(target: Directed<Target>, input: InputDataOf<Target>, options?: StartOptions): Promise<WorkHandle<ReplyOf<Target>>>
+  start<Target extends AnyAgent>(
+    target: Directed<Target>,
+    input: InputDataOf<Target>,
+    options?: StartOptions,
+  ): Promise<WorkHandle<ReplyOf<Target>>>
   /** Waits until nothing of the request is open at hosted agents. Never hangs: default bound 60 s, then `open`. */
   settled(request: string, options?: { readonly within?: Duration }): Promise<Settled>
   /** The first matching event; `undefined` when the bound passes. With `request`: also one already on the log. */
@@ -162,7 +166,12 @@ function spineOf(runtime: Runtime): Spine {
     publishAll: (messages, options = {}) => publisher.publishAll(messages, options.atomic === true),
     start: async (target, input, options = {}) => {
       const agent = target as AnyAgent
-      return workHandle(runtime, requests, agent.name, await publisher.start(agent, input, options)) as WorkHandle<never>
+      return workHandle(
+        runtime,
+        requests,
+        agent.name,
+        await publisher.start(agent, input, options),
+      ) as WorkHandle<never>
     },
     settled: (request, options = {}) => requests.settled(request, options.within),
     waitFor: (type, options) => waitForEvent(runtime, type, options) as Promise<never>,

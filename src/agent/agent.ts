@@ -63,10 +63,14 @@ export interface Agent<Name extends string = string, Options extends AnyOptions 
 export type AnyAgent = Pick<Agent, 'name' | 'options' | 'handler'>
 export type AnyHandler = (evt: SpineEvent<string, never>, ctx: never) => unknown
 
-export type InputDataOf<Target> = Target extends { readonly options: { readonly input: infer Schema extends StandardSchemaV1 } }
+export type InputDataOf<Target> = Target extends {
+  readonly options: { readonly input: infer Schema extends StandardSchemaV1 }
+}
   ? StandardSchemaV1.InferInput<Schema>
   : never
-export type ReplyOf<Target> = Target extends { readonly options: { readonly output: infer Schema extends StandardSchemaV1 } }
+export type ReplyOf<Target> = Target extends {
+  readonly options: { readonly output: infer Schema extends StandardSchemaV1 }
+}
   ? StandardSchemaV1.InferOutput<Schema>
   : never
 
@@ -89,13 +93,23 @@ export type Handler<Options extends AnyOptions> = (
 
 /** One kind of work per agent, and only options that exist; what is wrong is explained in the type of the option at fault. */
 type Checked<Options> = Options extends { readonly on: unknown; readonly input: unknown }
-  ? Fault<Options, 'input', "an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one">
+  ? Fault<
+      Options,
+      'input',
+      "an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one"
+    >
   : Options extends { readonly on: unknown; readonly output: unknown }
-    ? Fault<Options, 'output', "an agent that reacts ('on') returns no reply: remove 'output', or replace 'on' by 'input'">
+    ? Fault<
+        Options,
+        'output',
+        "an agent that reacts ('on') returns no reply: remove 'output', or replace 'on' by 'input'"
+      >
     : Options extends { readonly input: unknown; readonly output: unknown } | { readonly on: unknown }
       ? Stranger<Options> extends never
         ? Options
-        : Omit<Options, Stranger<Options>> & { readonly [Name in Stranger<Options>]: `an agent has no option '${Name}'` }
+        : Omit<Options, Stranger<Options>> & {
+            readonly [Name in Stranger<Options>]: `an agent has no option '${Name}'`
+          }
       : Options extends { readonly input: unknown }
         ? Options & { readonly output: StandardSchemaV1 }
         : Options extends { readonly output: unknown }
@@ -103,7 +117,9 @@ type Checked<Options> = Options extends { readonly on: unknown; readonly input: 
           : Options & { readonly on: AnyEventType }
 
 type Stranger<Options> = Exclude<keyof Options & string, keyof AnyOptions>
-type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Options, Key> & { readonly [Name in Key]: Message }
+type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Options, Key> & {
+  readonly [Name in Key]: Message
+}
 
 /**
  * Declares an agent: with `on` it reacts to events, with `input` and `output` it does directed work.
@@ -154,7 +170,11 @@ export interface RetryPolicy {
 }
 
 /** Reads `{ attempts, backoff: '500ms..1m' }`; a single duration is a constant bound. @throws SPINE_OPTION_INVALID */
-export function retryPolicy(retry: CommonOptions['retry'], what: string, defaults: { attempts: number; backoff: string } = RETRY_DEFAULT): RetryPolicy {
+export function retryPolicy(
+  retry: CommonOptions['retry'],
+  what: string,
+  defaults: { attempts: number; backoff: string } = RETRY_DEFAULT,
+): RetryPolicy {
   const attempts = retry?.attempts ?? defaults.attempts
   requireWholeNumber(attempts, limits.attemptsMax, `${what}: retry.attempts`)
   const [low, high] = (retry?.backoff ?? defaults.backoff).split('..')
@@ -169,23 +189,43 @@ export function retryPolicy(retry: CommonOptions['retry'], what: string, default
 
 function checkOptions(name: string, options: AnyOptions): void {
   const what = `Agent '${name}'`
-  if (!/^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name) || name.length > limits.nameCharactersMax || name.startsWith('spine.')) {
-    throw invalid(`'${name}' cannot be the name of an agent.`, "Use letters, digits, '-', '_' and '.', at most 128 characters.", name)
+  if (
+    !/^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name) ||
+    name.length > limits.nameCharactersMax ||
+    name.startsWith('spine.')
+  ) {
+    throw invalid(
+      `'${name}' cannot be the name of an agent.`,
+      "Use letters, digits, '-', '_' and '.', at most 128 characters.",
+      name,
+    )
   }
   const reacts = options.on !== undefined
   const directed = options.input !== undefined || options.output !== undefined
   if (reacts === directed) {
-    throw invalid(`${what} must have either 'on', or 'input' and 'output'.`, "Reactions have 'on'; work that is called, handed to or started has 'input' and 'output'.")
+    throw invalid(
+      `${what} must have either 'on', or 'input' and 'output'.`,
+      "Reactions have 'on'; work that is called, handed to or started has 'input' and 'output'.",
+    )
   }
   if (directed && !(isStandardSchema(options.input) && isStandardSchema(options.output))) {
-    throw invalid(`${what}: 'input' and 'output' must both be schemas.`, 'Pass a Standard Schema such as z.object({…}).')
+    throw invalid(
+      `${what}: 'input' and 'output' must both be schemas.`,
+      'Pass a Standard Schema such as z.object({…}).',
+    )
   }
   const events = [...subscriptionsOf(options), ...(options.emits ?? [])]
-  const stranger = events.find((candidate) => typeof candidate?.type !== 'string' || !isStandardSchema(candidate.schema))
+  const stranger = events.find(
+    (candidate) => typeof candidate?.type !== 'string' || !isStandardSchema(candidate.schema),
+  )
   if (stranger !== undefined || (reacts && subscriptionsOf(options).length === 0)) {
-    throw invalid(`${what}: 'on' and 'emits' take what event() returned.`, "Declare it first: const Inquiry = event('inquiry.received', schema).")
+    throw invalid(
+      `${what}: 'on' and 'emits' take what event() returned.`,
+      "Declare it first: const Inquiry = event('inquiry.received', schema).",
+    )
   }
-  if (options.concurrency !== undefined) requireWholeNumber(options.concurrency, limits.concurrencyMax, `${what}: concurrency`)
+  if (options.concurrency !== undefined)
+    requireWholeNumber(options.concurrency, limits.concurrencyMax, `${what}: concurrency`)
   if (options.order !== undefined && !['session', 'key', 'none'].includes(options.order)) {
     throw invalid(`${what}: order '${options.order}' is unknown.`, "Use 'session', 'key' or 'none'.", options.order)
   }
@@ -195,7 +235,11 @@ function checkOptions(name: string, options: AnyOptions): void {
 
 function requireWholeNumber(value: number, max: number, what: string): void {
   if (Number.isSafeInteger(value) && value >= 1 && value <= max) return
-  throw new SpineError('SPINE_OPTION_INVALID', `${what} is ${value}.`, { value, limit: max, fix: `Use a whole number from 1 to ${max}.` })
+  throw new SpineError('SPINE_OPTION_INVALID', `${what} is ${value}.`, {
+    value,
+    limit: max,
+    fix: `Use a whole number from 1 to ${max}.`,
+  })
 }
 
 function invalid(message: string, fix: string, value?: unknown): SpineError {

@@ -60,18 +60,23 @@ type Declared<Event extends AnyEventType, Emits extends AnyEventType> = Event['t
   : `'${Event['type']}' is not declared: add it to this agent's option 'emits'`
 
 /** A target that does directed work; anything else explains itself in the compile error. */
-export type Directed<Target extends AnyAgent> = Target extends Agent<string, { readonly input: StandardSchemaV1 }>
-  ? Target
-  : `agent '${Target['name']}' reacts to events: only an agent with 'input' and 'output' can be called, handed to or started`
+export type Directed<Target extends AnyAgent> =
+  Target extends Agent<string, { readonly input: StandardSchemaV1 }>
+    ? Target
+    : `agent '${Target['name']}' reacts to events: only an agent with 'input' and 'output' can be called, handed to or started`
 
 /** A handoff moves the duty to reply: the target's reply must fit what this agent owes. */
-type Successor<Target extends AnyAgent, Options extends AnyOptions> = Options extends { readonly output: StandardSchemaV1 }
+type Successor<Target extends AnyAgent, Options extends AnyOptions> = Options extends {
+  readonly output: StandardSchemaV1
+}
   ? ReplyOf<Target> extends StandardSchemaV1.InferInput<Options['output']>
     ? Directed<Target>
     : `agent '${Target['name']}' replies with something else than this agent's 'output'`
   : Directed<Target>
 
-export type EmitsOf<Options> = Options extends { readonly emits: readonly (infer Event extends AnyEventType)[] } ? Event : never
+export type EmitsOf<Options> = Options extends { readonly emits: readonly (infer Event extends AnyEventType)[] }
+  ? Event
+  : never
 export type StateOf<Options> = Options extends { readonly session: infer Schema extends StandardSchemaV1 }
   ? StandardSchemaV1.InferOutput<Schema>
   : { readonly [key: string]: Json }
@@ -89,9 +94,17 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
    *   SPINE_STEP_NAME when two parallel steps share a name.
    * @example const draft = await ctx.step('draft', ({ signal }) => model.write(evt.data.text, { signal }))
    */
-  step<Result>(name: string, run: (step: StepContext) => Result | Promise<Result>, options?: StepOptions): Promise<Result>
+  step<Result>(
+    name: string,
+    run: (step: StepContext) => Result | Promise<Result>,
+    options?: StepOptions,
+  ): Promise<Result>
   /** Puts an event on the log together with the end of the run: subscribers start when, and only if, the run ended well. */
-  emit<Event extends AnyEventType>(type: Declared<Event, EmitsOf<Options>>, data: InputOf<Event>, options?: EmitOptions): void
+  emit<Event extends AnyEventType>(
+    type: Declared<Event, EmitsOf<Options>>,
+    data: InputOf<Event>,
+    options?: EmitOptions,
+  ): void
   /** Puts an event on the log now, once, whatever becomes of the run. */
   publish<Event extends AnyEventType>(
     type: Declared<Event, EmitsOf<Options>>,
@@ -103,12 +116,13 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
    *
    * @throws SPINE_CALL_FAILED with the agent and the cause when it died, expired, was cancelled or removed.
    */
-  call<Target extends AnyAgent>(target: Directed<Target>, input: InputDataOf<Target>, options?: CallOptions): Promise<ReplyOf<Target>>
-  /** `return ctx.handoff(target, input)`: the target owns what follows, and the duty to reply moves with it. */
-  handoff<Target extends AnyAgent>(
-    target: Successor<Target, Options>,
+  call<Target extends AnyAgent>(
+    target: Directed<Target>,
     input: InputDataOf<Target>,
-  ): Handoff<never>
+    options?: CallOptions,
+  ): Promise<ReplyOf<Target>>
+  /** `return ctx.handoff(target, input)`: the target owns what follows, and the duty to reply moves with it. */
+  handoff<Target extends AnyAgent>(target: Successor<Target, Options>, input: InputDataOf<Target>): Handoff<never>
   /** A durable pause: no slot, no attempt, no timeout is spent, and a restart does not reset it. */
   sleep(duration: Duration): Promise<void>
   readonly session: SessionHandle<StateOf<Options>>

@@ -56,13 +56,20 @@ type NotJson<T, Path extends string, Depth extends unknown[] = []> = Depth['leng
       ? never
       : T extends Date
         ? `${Path} is a Date`
-        : T extends bigint | symbol | ((...args: never[]) => unknown) | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+        : T extends
+              | bigint
+              | symbol
+              | ((...args: never[]) => unknown)
+              | ReadonlyMap<unknown, unknown>
+              | ReadonlySet<unknown>
           ? `${Path} is no JSON value`
           : T extends readonly (infer Item)[]
             ? NotJson<Item, `${Path}[]`, [...Depth, 0]>
             : { [Key in keyof T & string]: NotJson<T[Key], `${Path}.${Key}`, [...Depth, 0]> }[keyof T & string]
 
-type JsonSchemaOf<Schema extends StandardSchemaV1> = [NotJson<StandardSchemaV1.InferOutput<Schema>, 'data'>] extends [never]
+type JsonSchemaOf<Schema extends StandardSchemaV1> = [NotJson<StandardSchemaV1.InferOutput<Schema>, 'data'>] extends [
+  never,
+]
   ? Schema
   : `the schema's output must be JSON, but ${NotJson<StandardSchemaV1.InferOutput<Schema>, 'data'>}: use a string (ISO date) instead`
 
@@ -88,14 +95,17 @@ export function event<const Type extends string, Schema extends StandardSchemaV1
   }
   const version = options.version ?? 1
   if (!Number.isSafeInteger(version) || version < 1) {
-    throw new SpineError('SPINE_EVENT_INVALID', `Event '${type}': version ${version} is not a whole number from 1.`, { value: version })
+    throw new SpineError('SPINE_EVENT_INVALID', `Event '${type}': version ${version} is not a whole number from 1.`, {
+      value: version,
+    })
   }
   return Object.freeze({
     type,
     version,
     schema,
     upgrade: options.upgrade,
-    is: (record: { readonly type: string }): record is SpineEvent<Type, StandardSchemaV1.InferOutput<Schema>> => record.type === type,
+    is: (record: { readonly type: string }): record is SpineEvent<Type, StandardSchemaV1.InferOutput<Schema>> =>
+      record.type === type,
   })
 }
 

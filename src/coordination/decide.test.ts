@@ -99,9 +99,10 @@ describe('decideDue', () => {
     three?.fire('@sleep#0')
     // Takes the row of `one`, and waits as it did.
     const heir = log.delivery(log.event('a.happened'), 'ann')
-    heir.retry(1, 20)
-    expect(decideDue(state, 10)).toEqual([])
-    expect(decideDue(state, 20)).toEqual([
+    heir.retry(1, 10)
+    expect(state.deliveries.find(heir.source, 0)).toBe(1)
+    expect(decideDue(state, 9)).toEqual([])
+    expect(decideDue(state, 10)).toEqual([
       { kind: 'start', row: state.deliveries.find(heir.source, 0), source: heir.source },
     ])
     expect(decideDue(state, 90).map(({ kind }) => kind)).toEqual(['start'])
@@ -129,6 +130,13 @@ describe('decideDue', () => {
     const call = run.call('@call expert#0', 'expert', { deadline: 20 })
     const successor = log.delivery(call, 'expert').handOff('expert')
     expect(decideDue(state, 20)).toEqual([{ kind: 'expire-delivery', row: state.deliveries.find(successor, 1) }])
+  })
+
+  it('P9 expires what joins a request at rest alone: the deadline is its own, that of the request is no longer known', () => {
+    const { log, state } = world()
+    log.register('ann', { on: ['a.happened'] })
+    const follower = log.event('a.happened', { request: 'rested', deadline: 50 })
+    expect(decideDue(state, 50)).toEqual([{ kind: 'expire-delivery', row: state.deliveries.find(follower, 0) }])
   })
 
   it('T2 changes nothing: what is decided happens by a record', () => {
@@ -182,7 +190,7 @@ describe('takeOver', () => {
         expect(dueOf(fresh, now)).toEqual(dueOf(state, now))
         expect(dueOf(fresh, Number.POSITIVE_INFINITY)).toEqual(dueOf(state, Number.POSITIVE_INFINITY))
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 

@@ -34,7 +34,8 @@ export function takeOver(state: SpineState): readonly { readonly row: Row; reado
       state.due.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
     }
     for (const [name, command] of state.runs.get(row)?.commands ?? []) {
-      if (command.kind === 'sleep' && command.ended === 0) state.due.push({ at: command.due, kind: 'timer', row, source, name })
+      if (command.kind === 'sleep' && command.ended === 0)
+        state.due.push({ at: command.due, kind: 'timer', row, source, name })
     }
   }
   for (const slot of requests.slots()) {
@@ -58,13 +59,18 @@ function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefine
   const { row, source, name } = entry
   if (entry.kind === 'request-deadline') {
     const slot = state.requests.find(name)
-    return slot !== 0 && state.requests.deadline[slot] === entry.at ? { kind: 'expire-request', request: name, deadline: entry.at } : undefined
+    return slot !== 0 && state.requests.deadline[slot] === entry.at
+      ? { kind: 'expire-request', request: name, deadline: entry.at }
+      : undefined
   }
   const { deliveries } = state
   if (deliveries.status[row] === STATUS.free || deliveries.source[row] !== source) return undefined
-  if (entry.kind === 'delivery-deadline') return deliveries.deadline[row] === entry.at ? { kind: 'expire-delivery', row } : undefined
+  if (entry.kind === 'delivery-deadline')
+    return deliveries.deadline[row] === entry.at ? { kind: 'expire-delivery', row } : undefined
   if (entry.kind === 'retry') {
-    return deliveries.status[row] === STATUS.backoff && deliveries.due[row] === entry.at ? { kind: 'start', row, source } : undefined
+    return deliveries.status[row] === STATUS.backoff && deliveries.due[row] === entry.at
+      ? { kind: 'start', row, source }
+      : undefined
   }
   const command = state.runs.get(row)?.commands.get(name)
   return command !== undefined && command.ended === 0 ? { kind: 'fire-timer', row, command: name } : undefined
@@ -83,7 +89,9 @@ export interface FailureInput {
   readonly random: Random
 }
 
-export type FailureDecision = { readonly kind: 'retry'; readonly attempt: number; readonly due: number } | { readonly kind: 'dead'; readonly attempts: number }
+export type FailureDecision =
+  | { readonly kind: 'retry'; readonly attempt: number; readonly due: number }
+  | { readonly kind: 'dead'; readonly attempts: number }
 
 /** Another attempt, or the dead letters. */
 export function decideFailure(input: FailureInput): FailureDecision {

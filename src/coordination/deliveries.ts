@@ -64,7 +64,13 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   requests.first[slot] = row
   requests.open[slot] = (requests.open[slot] as number) + 1
   if (deadline !== 0 && deadline !== requests.deadline[slot]) {
-    state.due?.push({ at: deadline, kind: 'delivery-deadline', row, source: deliveries.source[row] as Sequence, name: '' })
+    state.due?.push({
+      at: deadline,
+      kind: 'delivery-deadline',
+      row,
+      source: deliveries.source[row] as Sequence,
+      name: '',
+    })
   }
 }
 
@@ -140,7 +146,14 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
   const { deliveries } = state
   const caller = deliveries.caller[row] as Row
   const call = deliveries.call[row] as Sequence
-  const successor = openDelivery(state, { source: withHop(record), agent: target, type: 0, caller, call, ordered: true })
+  const successor = openDelivery(state, {
+    source: withHop(record),
+    agent: target,
+    type: 0,
+    caller,
+    call,
+    ordered: true,
+  })
   const callerRun = state.runs.get(caller)
   const name = callerRun?.calls.get(call)
   if (callerRun !== undefined && name !== undefined) (callerRun.commands.get(name) as Command).row = successor
@@ -162,7 +175,14 @@ export function runOf(state: SpineState, row: Row): RunState {
   return run
 }
 
-export function endCommand(state: SpineState, row: Row, name: string, command: Command, record: LogRecord, ok: boolean): void {
+export function endCommand(
+  state: SpineState,
+  row: Row,
+  name: string,
+  command: Command,
+  record: LogRecord,
+  ok: boolean,
+): void {
   command.ended = record.sequence
   command.ok = ok
   state.marks?.push({ kind: 'outcome', row, source: state.deliveries.source[row] as Sequence, command: name, record })
@@ -170,12 +190,15 @@ export function endCommand(state: SpineState, row: Row, name: string, command: C
 
 /**
  * What a new attempt keeps of the journal: everything up to the last successful outcome, so that a failure which the
- * handler caught before it replays, and everything still open. Failures after it execute again.
+ * handler caught before it replays. Failures after it execute again. What is still open stays open and is marked, because
+ * the new attempt may take another way and never ask for it.
  */
 export function forgetTrailingFailures(run: RunState): void {
   let lastSuccess = 0
-  for (const command of run.commands.values()) if (command.ok && command.ended > lastSuccess) lastSuccess = command.ended
+  for (const command of run.commands.values())
+    if (command.ok && command.ended > lastSuccess) lastSuccess = command.ended
   for (const [name, command] of run.commands) {
     if (command.ended > lastSuccess && !command.ok) run.commands.delete(name)
+    else if (command.ended === 0) command.carried = true
   }
 }

@@ -12,6 +12,8 @@ interface Entry {
 
 const AGENTS = 3
 const KEYS = ['', 'a', 'b']
+/** Columns that the table only keeps. */
+const NUMBERS = ['type', 'attempt', 'hops', 'due', 'deadline', 'caller', 'call'] as const
 
 /** The table as its users drive it, beside the same thing in plain arrays. */
 class Pair {
@@ -35,9 +37,11 @@ class Pair {
     table.status[row] = STATUS.ready
     table.key[row] = key
     table.session[row] = `session ${source}`
-    table.hops[row] = source % 7
-    table.call[row] = source * 2 ** 30
+    table.partition[row] = `partition ${source}`
     table.request[row] = request
+    NUMBERS.forEach((column, place) => {
+      table[column][row] = source + place
+    })
     table.linkRequest(this.requestFirst[request] as Row, row)
     this.requestFirst[request] = row
     const entry = { row, source, agent, key, request }
@@ -70,17 +74,16 @@ class Pair {
     const { table, open } = this
     expect(table.openCount).toBe(open.length)
     expect([...table.rows()].sort(byNumber)).toEqual(open.map(({ row }) => row).sort(byNumber))
-    const stored = ({ row }: Entry) => [
-      table.source[row],
-      table.agent[row],
-      table.key[row],
-      table.session[row],
-      table.hops[row],
-      table.call[row],
-    ]
+    const texts = (row: Row) => [table.key[row], table.session[row], table.partition[row]]
+    const numbers = (row: Row) => [table.source, table.agent, table.request, table.status].map((column) => column[row])
     expect(open.map(({ source, agent }) => table.find(source, agent))).toEqual(open.map(({ row }) => row))
-    expect(open.map(stored)).toEqual(
-      open.map(({ source, agent, key }) => [source, agent, key, `session ${source}`, source % 7, source * 2 ** 30]),
+    expect(
+      open.map(({ row }) => [...numbers(row), ...NUMBERS.map((column) => table[column][row]), ...texts(row)]),
+    ).toEqual(
+      open.map(({ source, agent, request, key }) => {
+        const filled = NUMBERS.map((_, place) => source + place)
+        return [source, agent, request, STATUS.ready, ...filled, key, `session ${source}`, `partition ${source}`]
+      }),
     )
     this.requestFirst.forEach((first, request) => {
       const linked: Row[] = []
@@ -117,7 +120,7 @@ function play(
 ): Pair {
   const pair = new Pair()
   for (let index = 0; index < fill; index++)
-    pair.add(401 + index, index % AGENTS, KEYS[index % KEYS.length] as string, index % 2)
+    pair.add(401 + Math.floor(index / AGENTS), index % AGENTS, KEYS[(index >> 1) % KEYS.length] as string, index % 2)
   for (const command of list) {
     if (typeof command === 'number') pair.end(command)
     else pair.add(command.source, command.agent, command.key, command.request)
@@ -158,7 +161,7 @@ describe('DeliveryTable', () => {
     const pair = play(600, [])
     expect([...pair.table.rows()]).not.toContain(0)
     expect(pair.table.find(9_999, 0)).toBe(0)
-    expect(pair.table.find(401, 1)).toBe(0)
+    expect(pair.table.find(401, AGENTS)).toBe(0)
   })
 
   it('gives a freed row away again, clean', () => {

@@ -113,7 +113,8 @@ export class DeliveryTable {
       return true
     }
     let after = this.#keyLast[head] as Row
-    while (after !== head && (this.source[after] as number) > (this.source[row] as number)) after = this.#keyPrevious[after] as Row
+    while (after !== head && (this.source[after] as number) > (this.source[row] as number))
+      after = this.#keyPrevious[after] as Row
     const next = this.#keyNext[after] as Row
     this.#keyPrevious[row] = after
     this.#keyNext[row] = next

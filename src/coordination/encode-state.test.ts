@@ -141,7 +141,7 @@ describe('after every record of any log', () => {
         })
         writeHistory(log, () => JSON.parse(encodeState(state)), choices)
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 
@@ -186,7 +186,7 @@ describe('encodeState', () => {
         expect(encodeState(foldAll(log.records))).toBe(encoded())
         expect(encodeState(foldAll(log.records, 1 + (middle % log.head)))).toBe(encoded())
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     )
   })
 
@@ -255,7 +255,7 @@ describe('encodeState', () => {
         }
         for (const { status } of view().deliveries) statuses.add(status)
       }),
-      { numRuns: 60, seed: 1 },
+      { numRuns: 40, seed: 1 },
     )
     const never = ['spine.session.patched', 'spine.lane.released']
     expect(FOLDED_TYPES.filter((type) => !types.has(type) && !never.includes(type))).toEqual([])

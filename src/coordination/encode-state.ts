@@ -21,9 +21,16 @@ export function encodeState(state: SpineState): string {
       }))
       .sort(byText('id')),
     deadLetters: [...state.deadLetters]
-      .map(([id, letter]) => ({ id, sequence: letter.sequence, request: letter.request, run: runJson(state, letter.run) }))
+      .map(([id, letter]) => ({
+        id,
+        sequence: letter.sequence,
+        request: letter.request,
+        run: runJson(state, letter.run),
+      }))
       .sort(byText('id')),
-    lanes: [...state.lanes].map(([lane, { claimed, owner, released }]) => ({ lane, claimed, owner, released })).sort(byText('lane')),
+    lanes: [...state.lanes]
+      .map(([lane, { claimed, owner, released }]) => ({ lane, claimed, owner, released }))
+      .sort(byText('lane')),
   })
 }
 
@@ -55,7 +62,16 @@ function deliveryJson(state: SpineState, row: Row) {
 function runJson(state: SpineState, run: RunState | undefined): Json {
   if (run === undefined) return null
   const commands = [...run.commands]
-    .map(([name, { kind, asked, ended, ok, row, due }]) => ({ name, kind, asked, ended, ok, callee: ended === 0 ? rowId(state, row) : '', due }))
+    .map(([name, { kind, asked, ended, ok, carried, row, due }]) => ({
+      name,
+      kind,
+      asked,
+      ended,
+      ok,
+      carried,
+      callee: ended === 0 ? rowId(state, row) : '',
+      due,
+    }))
     .sort(byText('name'))
   return { basis: run.basis, version: run.version, commands }
 }
@@ -67,5 +83,6 @@ function rowId(state: SpineState, row: Row): string {
 }
 
 function byText<Name extends string>(name: Name) {
-  return (left: { readonly [Key in Name]: string }, right: { readonly [Key in Name]: string }) => (left[name] < right[name] ? -1 : 1)
+  return (left: { readonly [Key in Name]: string }, right: { readonly [Key in Name]: string }) =>
+    left[name] < right[name] ? -1 : 1
 }

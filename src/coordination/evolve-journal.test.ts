@@ -163,6 +163,7 @@ describe('a dead letter', () => {
     run.step('good#0')
     run.step('bad#0', { failed: true })
     run.retry(4, 50)
+    run.step('worse#0', { failed: true })
     run.die()
     expect([work(), letters()]).toEqual([[], [run.id]])
     run.redrive()

@@ -13,7 +13,15 @@ import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { endCommand, endDelivery, forgetTrailingFailures, handOff, makeReady, openDelivery, runOf } from './deliveries.ts'
+import {
+  endCommand,
+  endDelivery,
+  forgetTrailingFailures,
+  handOff,
+  makeReady,
+  openDelivery,
+  runOf,
+} from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
 import { deliveryId, type Command, type RunState, type SpineState } from './state.ts'
@@ -29,16 +37,21 @@ function foldEvent(state: SpineState, record: LogRecord): void {
   const subscribers = state.subscriptions.get(record.type)
   if (subscribers === undefined) return
   const type = state.eventTypeIndex.get(record.type) as number
-  for (const agent of subscribers) openDelivery(state, { source: record, agent, type, caller: 0, call: 0, ordered: true })
+  for (const agent of subscribers)
+    openDelivery(state, { source: record, agent, type, caller: 0, call: 0, ordered: true })
 }
 
 function foldFact(state: SpineState, record: LogRecord): void {
   const fold = isCatalogued(record.type) ? FOLDS[record.type] : undefined
   if (fold === undefined) {
-    throw new SpineError('SPINE_LOG_NEWER', `Record ${record.sequence} is of type '${record.type}', which this version does not know.`, {
-      value: record.type,
-      fix: 'Upgrade event-spine to the version that wrote this log.',
-    })
+    throw new SpineError(
+      'SPINE_LOG_NEWER',
+      `Record ${record.sequence} is of type '${record.type}', which this version does not know.`,
+      {
+        value: record.type,
+        fix: 'Upgrade event-spine to the version that wrote this log.',
+      },
+    )
   }
   fold(state, record)
 }
@@ -67,7 +80,8 @@ const endOfDelivery: Fold = aboutDelivery((state, row, record) => endDelivery(st
 
 /** The types that this version understands. A catalogued type that is missing here belongs to a later version. */
 const FOLDS: { readonly [Type in SystemType]?: Fold } = {
-  'spine.agent.registered': (state, record) => registerAgent(state, record.sequence, dataOf(record, 'spine.agent.registered')),
+  'spine.agent.registered': (state, record) =>
+    registerAgent(state, record.sequence, dataOf(record, 'spine.agent.registered')),
   'spine.agent.removed': removeAgent,
   'spine.agent.renamed': renameAgent,
   'spine.lane.claimed': foldClaim,
@@ -146,7 +160,14 @@ function foldCall(state: SpineState, record: LogRecord): void {
   const { target, command } = dataOf(record, 'spine.call.requested')
   const caller = command === undefined ? 0 : rowOf(state, record)
   if (command !== undefined && caller === 0) return
-  const row = openDelivery(state, { source: record, agent: targetIndex(state, target), type: 0, caller, call: record.sequence, ordered: false })
+  const row = openDelivery(state, {
+    source: record,
+    agent: targetIndex(state, target),
+    type: 0,
+    caller,
+    call: record.sequence,
+    ordered: false,
+  })
   if (command === undefined) return
   const run = standing(state, caller, record)
   run.commands.set(command, { ...openCommand('call', record.sequence), row })
@@ -187,7 +208,14 @@ function foldRedriven(state: SpineState, record: LogRecord): void {
   const { source, agent, type, run, request, session, key, hops } = letter
   // A rename may have brought the same work here meanwhile (L1).
   if (state.deliveries.find(source, agent) !== 0) return
-  const row = openDelivery(state, { source: { sequence: source, request, session, key, hops }, agent, type, caller: 0, call: 0, ordered: true })
+  const row = openDelivery(state, {
+    source: { sequence: source, request, session, key, hops },
+    agent,
+    type,
+    caller: 0,
+    call: 0,
+    ordered: true,
+  })
   if (run === undefined) return
   forgetTrailingFailures(run)
   state.runs.set(row, run)
@@ -214,5 +242,5 @@ function standing(state: SpineState, row: Row, record: LogRecord): RunState {
 }
 
 function openCommand(kind: Command['kind'], asked: Sequence): Command {
-  return { kind, asked, ended: 0, ok: false, row: 0, due: 0 }
+  return { kind, asked, ended: 0, ok: false, carried: false, row: 0, due: 0 }
 }

@@ -21,7 +21,11 @@ export function targetIndex(state: SpineState, name: string): number {
   return index
 }
 
-export function registerAgent(state: SpineState, sequence: Sequence, registration: SystemData<'spine.agent.registered'>): void {
+export function registerAgent(
+  state: SpineState,
+  sequence: Sequence,
+  registration: SystemData<'spine.agent.registered'>,
+): void {
   const index = targetIndex(state, registration.name)
   const agent = state.agents[index] as AgentState
   const before = agent.subscribed
@@ -86,10 +90,8 @@ function wasGiven(state: SpineState, row: Row, heir: AgentState, index: number):
 function move(state: SpineState, row: Row, from: AgentState, to: AgentState, index: number): void {
   const { deliveries } = state
   const ordered = deliveries.key[row] !== ''
-  if (ordered) {
-    const next = deliveries.dequeue(from.keys, row)
-    if (next !== 0) makeReady(state, next)
-  }
+  // What becomes the head by it is moved next.
+  if (ordered) deliveries.dequeue(from.keys, row)
   deliveries.agent[row] = index
   from.open--
   to.open++
@@ -111,6 +113,7 @@ function unsubscribe(state: SpineState, index: number, agent: AgentState): void 
 function sourcesOf(state: SpineState, agent: number): readonly Sequence[] {
   const { deliveries } = state
   const sources: Sequence[] = []
-  for (const row of deliveries.rows()) if (deliveries.agent[row] === agent) sources.push(deliveries.source[row] as Sequence)
+  for (const row of deliveries.rows())
+    if (deliveries.agent[row] === agent) sources.push(deliveries.source[row] as Sequence)
   return sources.sort((left, right) => left - right)
 }

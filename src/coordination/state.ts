@@ -35,6 +35,8 @@ export interface Command {
   /** Sequence of the record that ended it; 0 while open. */
   ended: Sequence
   ok: boolean
+  /** Was open when an attempt failed: the next one may take another way and never ask for it. */
+  carried: boolean
   /** Of a call: who works on it now. */
   row: Row
   /** Of a sleep: absolute ms. */
@@ -73,8 +75,21 @@ export interface LaneState {
 /** What `evolve` tells the process that decides. */
 export type Mark =
   | { readonly kind: 'ready'; readonly row: Row; readonly source: Sequence }
-  | { readonly kind: 'outcome'; readonly row: Row; readonly source: Sequence; readonly command: string; readonly record: LogRecord }
-  | { readonly kind: 'ended'; readonly row: Row; readonly source: Sequence; readonly call: Sequence; readonly request: string; readonly record: LogRecord }
+  | {
+      readonly kind: 'outcome'
+      readonly row: Row
+      readonly source: Sequence
+      readonly command: string
+      readonly record: LogRecord
+    }
+  | {
+      readonly kind: 'ended'
+      readonly row: Row
+      readonly source: Sequence
+      readonly call: Sequence
+      readonly request: string
+      readonly record: LogRecord
+    }
   | { readonly kind: 'rest'; readonly request: string }
 
 export interface SpineState {

@@ -24,7 +24,9 @@ export class Agents {
   }
 
   list(): readonly AgentInfo[] {
-    return this.#runtime.state.agents.filter((agent) => agent.registration !== undefined).map((agent) => this.#info(agent))
+    return this.#runtime.state.agents
+      .filter((agent) => agent.registration !== undefined)
+      .map((agent) => this.#info(agent))
   }
 
   async remove(name: string): Promise<void> {
@@ -49,7 +51,10 @@ export class Agents {
   warnings(): readonly string[] {
     return this.list()
       .filter((agent) => agent.absent && agent.open > 0)
-      .map(({ name, open }) => `agent '${name}' has ${open} open ${open === 1 ? 'delivery' : 'deliveries'} but is not hosted here: host it, or spine.agents.rename('${name}', newName), or spine.agents.remove('${name}')`)
+      .map(
+        ({ name, open }) =>
+          `agent '${name}' has ${open} open ${open === 1 ? 'delivery' : 'deliveries'} but is not hosted here: host it, or spine.agents.rename('${name}', newName), or spine.agents.remove('${name}')`,
+      )
   }
 
   #info(agent: AgentState): AgentInfo {
@@ -75,7 +80,10 @@ export class Agents {
     })
   }
 
-  async #append(type: 'spine.agent.removed' | 'spine.agent.renamed', data: { readonly name: string; readonly to?: string }): Promise<void> {
+  async #append(
+    type: 'spine.agent.removed' | 'spine.agent.renamed',
+    data: { readonly name: string; readonly to?: string },
+  ): Promise<void> {
     const { clock } = this.#runtime
     const guards = [this.#runtime.laneGuard()]
     await this.#runtime.append({ guards, records: [fact(type, systemHeader(clock.now()), data as never)] })

@@ -75,9 +75,13 @@ function requireCommitSize(draft: CommitDraft): void {
   let characters = 0
   for (const record of draft.records) characters += 200 + (record.data?.json.length ?? 0)
   if (characters <= limits.commitBytesMax) return
-  throw new SpineError('SPINE_COMMIT_TOO_LARGE', `A commit of ${draft.records.length} records has ${characters} bytes or more.`, {
-    value: characters,
-    limit: limits.commitBytesMax,
-    fix: 'Emit less at once, or put large content in a store of its own and pass references.',
-  })
+  throw new SpineError(
+    'SPINE_COMMIT_TOO_LARGE',
+    `A commit of ${draft.records.length} records has ${characters} bytes or more.`,
+    {
+      value: characters,
+      limit: limits.commitBytesMax,
+      fix: 'Emit less at once, or put large content in a store of its own and pass references.',
+    },
+  )
 }

@@ -62,12 +62,24 @@ export class DeadLetters {
   }
 
   /** Twice is once: the second record finds nothing in the fold, so it is not even written. */
-  async #appendAbout(id: string, type: 'spine.delivery.redriven' | 'spine.delivery.discarded', data: SystemData<'spine.delivery.discarded'>): Promise<void> {
+  async #appendAbout(
+    id: string,
+    type: 'spine.delivery.redriven' | 'spine.delivery.discarded',
+    data: SystemData<'spine.delivery.discarded'>,
+  ): Promise<void> {
     const letter = this.#runtime.state.deadLetters.get(id)
     if (letter === undefined && (await this.#wasDead(id))) return
     const { source, request, session, key, hops } = letter ?? this.#find(id)
     const agent = this.#agentOf(this.#find(id))
-    const header: Omit<RecordHeader, 'type'> = { time: this.#runtime.clock.now(), session, request, key, cause: source, hops, agent }
+    const header: Omit<RecordHeader, 'type'> = {
+      time: this.#runtime.clock.now(),
+      session,
+      request,
+      key,
+      cause: source,
+      hops,
+      agent,
+    }
     await this.#runtime.append({ guards: [this.#runtime.laneGuard()], records: [fact(type, header, data)] })
   }
 
@@ -77,7 +89,12 @@ export class DeadLetters {
     if (!Number.isSafeInteger(source) || source < 1 || source > this.#runtime.state.at) return false
     const { request } = await this.#runtime.records.get(source)
     const agent = id.slice(id.indexOf('/') + 1)
-    const dead = await this.#runtime.engine.read({ request, agent, types: ['spine.delivery.dead'], limit: limits.readRecordsMax })
+    const dead = await this.#runtime.engine.read({
+      request,
+      agent,
+      types: ['spine.delivery.dead'],
+      limit: limits.readRecordsMax,
+    })
     return dead.some((record) => record.cause === source)
   }
 
@@ -98,7 +115,16 @@ export class DeadLetters {
     const record = await this.#runtime.records.get(letter.sequence)
     const { attempts, error } = record.data as unknown as SystemData<'spine.delivery.dead'>
     const { request, session, sequence } = letter
-    return { id, agent: this.#agentOf(letter), request, session, sequence, time: new Date(record.time), attempts, error }
+    return {
+      id,
+      agent: this.#agentOf(letter),
+      request,
+      session,
+      sequence,
+      time: new Date(record.time),
+      attempts,
+      error,
+    }
   }
 
   async #chain(sequence: number): Promise<readonly SpineEvent[]> {

@@ -21,8 +21,20 @@ const HOPELESS = new Set<ErrorCode>([
   'SPINE_STEP_NAME',
 ])
 
+/** Never throws, whatever was thrown: an object without a prototype, an error whose getters throw. */
 export function failureOf(error: unknown): Failure {
-  if (!(error instanceof Error)) return { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: shorten(`thrown: ${String(error)}`) }
+  try {
+    return error instanceof Error ? readFailure(error) : unnamed(`thrown: ${String(error)}`)
+  } catch {
+    return unnamed('thrown: something that cannot be shown')
+  }
+}
+
+function unnamed(message: string): Failure {
+  return { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: shorten(message) }
+}
+
+function readFailure(error: Error): Failure {
   const code = (error as { code?: unknown }).code
   const permanent = error.name === 'Permanent' || (SpineError.is(error) && HOPELESS.has(error.code))
   const retryAfterMs = error instanceof RetryAfter ? retryAfter(error) : undefined
@@ -30,7 +42,7 @@ export function failureOf(error: unknown): Failure {
     code: typeof code === 'string' ? shorten(code) : 'SPINE_HANDLER_FAILED',
     name: shorten(String(error.name)),
     message: shorten(String(error.message)),
-    ...(error.stack === undefined ? {} : { stack: shorten(error.stack) }),
+    ...(typeof error.stack === 'string' ? { stack: shorten(error.stack) } : {}),
     ...(permanent ? { permanent: true } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   }
@@ -53,13 +65,16 @@ export function errorOf(failure: Failure): Error {
 }
 
 function build(failure: Failure): Error {
-  if (failure.code in ERROR_TABLE && failure.name === 'SpineError') return new SpineError(failure.code as ErrorCode, failure.message)
-  if (failure.name === 'Permanent') return new Permanent(failure.message)
-  if (failure.retryAfterMs !== undefined) return new RetryAfter(failure.retryAfterMs, failure.message)
-  const error = new Error(failure.message)
-  error.name = failure.name
-  if (failure.code !== 'SPINE_HANDLER_FAILED') Object.assign(error, { code: failure.code })
-  return error
+  const { code, name, message, retryAfterMs } = failure
+  if (code in ERROR_TABLE && name === 'SpineError') return new SpineError(code as ErrorCode, message)
+  const error =
+    name === 'Permanent'
+      ? new Permanent(message)
+      : retryAfterMs === undefined
+        ? new Error(message)
+        : new RetryAfter(retryAfterMs, message)
+  error.name = name
+  return code === 'SPINE_HANDLER_FAILED' ? error : Object.assign(error, { code })
 }
 
 function shorten(text: string): string {

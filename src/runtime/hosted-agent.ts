@@ -1,4 +1,11 @@
-import { retryPolicy, subscriptionsOf, type AnyAgent, type AnyHandler, type AnyOptions, type RetryPolicy } from '../agent/agent.ts'
+import {
+  retryPolicy,
+  subscriptionsOf,
+  type AnyAgent,
+  type AnyHandler,
+  type AnyOptions,
+  type RetryPolicy,
+} from '../agent/agent.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import { durationMs } from '../kernel/duration.ts'
@@ -70,7 +77,8 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
     order: options.order ?? 'default',
     options: { concurrency, timeoutMs, retry: { ...retry } } satisfies Json,
   }
-  return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax).value as unknown as SystemData<'spine.agent.registered'>
+  return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax)
+    .value as unknown as SystemData<'spine.agent.registered'>
 }
 
 /** Every event type that the agents name. @throws SPINE_EVENT_INVALID when one name stands for two declarations. */
@@ -80,10 +88,14 @@ export function eventTypesOf(agents: Iterable<HostedAgent>): Map<string, AnyEven
     for (const type of [...subscriptionsOf(agent.options), ...(agent.options.emits ?? [])]) {
       const known = types.get(type.type)
       if (known !== undefined && known.version !== type.version) {
-        throw new SpineError('SPINE_EVENT_INVALID', `Event '${type.type}' is declared in versions ${known.version} and ${type.version}.`, {
-          value: type.type,
-          fix: 'Declare each event type once and import it.',
-        })
+        throw new SpineError(
+          'SPINE_EVENT_INVALID',
+          `Event '${type.type}' is declared in versions ${known.version} and ${type.version}.`,
+          {
+            value: type.type,
+            fix: 'Declare each event type once and import it.',
+          },
+        )
       }
       types.set(type.type, type)
     }

@@ -12,9 +12,11 @@ export interface Journal {
   readonly ids: ReadonlySet<string>
   /** The ended ones, in sequence order. */
   readonly outcomes: readonly Outcome[]
+  /** Those that an earlier attempt left open: this one may never ask for them. */
+  readonly carried: ReadonlySet<string>
 }
 
-const EMPTY: Journal = { basis: 0, ids: new Set(), outcomes: [] }
+const EMPTY: Journal = { basis: 0, ids: new Set(), outcomes: [], carried: new Set() }
 
 /** At once when there is none, which is the common case; else with the records read. */
 export function journalOf(state: SpineState, records: Records, row: Row): Journal | Promise<Journal> {
@@ -27,7 +29,8 @@ async function loadJournal(state: SpineState, records: Records, row: Row): Promi
   const ended = [...run.commands].filter(([, command]) => command.ended !== 0)
   ended.sort(([, left], [, right]) => left.ended - right.ended)
   const ids = new Set(run.commands.keys())
+  const carried = new Set([...run.commands].filter(([, command]) => command.carried).map(([name]) => name))
   const outcomes: Outcome[] = []
   for (const [command, { ended: sequence }] of ended) outcomes.push({ command, record: await records.get(sequence) })
-  return { basis: run.basis, ids, outcomes }
+  return { basis: run.basis, ids, outcomes, carried }
 }

@@ -27,20 +27,31 @@ export function unthrowing(logger: Logger): Logger {
   }
 }
 
-export function describeFailure(run: Run, failure: Failure, decision: FailureDecision | undefined, now: number): string {
+export function describeFailure(
+  run: Run,
+  failure: Failure,
+  decision: FailureDecision | undefined,
+  now: number,
+): string {
   const what = `agent '${run.agent.name}' failed on record ${run.source} of session '${run.header.session}'`
-  const why = failure.code === 'SPINE_HANDLER_FAILED' ? `${failure.name}: ${failure.message}` : `${failure.code}: ${failure.message}`
+  const why =
+    failure.code === 'SPINE_HANDLER_FAILED'
+      ? `${failure.name}: ${failure.message}`
+      : `${failure.code}: ${failure.message}`
   return `${what}: ${why}${whereOf(failure)}; ${nextOf(run, decision, now)}`
 }
 
 function nextOf(run: Run, decision: FailureDecision | undefined, now: number): string {
   if (decision === undefined) return 'it pauses until this log is opened again with code that fits'
-  if (decision.kind === 'retry') return `attempt ${decision.attempt + 1} of ${run.agent.retry.attempts} in ${Math.max(0, decision.due - now)} ms`
+  if (decision.kind === 'retry')
+    return `attempt ${decision.attempt + 1} of ${run.agent.retry.attempts} in ${Math.max(0, decision.due - now)} ms`
   return `dead after ${decision.attempts} ${decision.attempts === 1 ? 'attempt' : 'attempts'}: see spine.deadLetters`
 }
 
 /** The first line of the user's own code in the stack. */
 function whereOf(failure: Failure): string {
-  const line = failure.stack?.split('\n').find((text) => /^\s+at /.test(text) && !/node:|node_modules|event-spine\/(dist|src)/.test(text))
+  const line = failure.stack
+    ?.split('\n')
+    .find((text) => /^\s+at /.test(text) && !/node:|node_modules|event-spine\/(dist|src)/.test(text))
   return line === undefined ? '' : ` (${line.trim()})`
 }

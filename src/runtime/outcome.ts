@@ -5,7 +5,10 @@ import type { Command } from './command.ts'
 import { errorOf } from './failure.ts'
 
 /** What a released promise gives: read from the record that ended the command, so the same on every replay. */
-export function outcomeOf(command: Command, record: LogRecord): { readonly value: unknown } | { readonly error: Error } {
+export function outcomeOf(
+  command: Command,
+  record: LogRecord,
+): { readonly value: unknown } | { readonly error: Error } {
   if (record.type === 'spine.step.recorded') return outcomeOfStep(command, record)
   if (command.kind === 'call') return outcomeOfCall(command.target, record)
   return { value: undefined }
@@ -29,7 +32,11 @@ function outcomeOfCall(target: string, record: LogRecord): { readonly value: unk
 export function callFailed(target: string, record: LogRecord): SpineError {
   const agent = record.agent ?? target
   const cause = causeOf(record)
-  return new SpineError('SPINE_CALL_FAILED', `'${agent}' did not reply: ${cause.message}`, { agent, cause, value: target })
+  return new SpineError('SPINE_CALL_FAILED', `'${agent}' did not reply: ${cause.message}`, {
+    agent,
+    cause,
+    value: target,
+  })
 }
 
 function causeOf(record: LogRecord): Error {

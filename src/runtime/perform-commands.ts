@@ -33,10 +33,19 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         records.push(requestCall(run, one.id, command))
         break
       case 'publish':
-        records.push(command.event(run.host.clock.now()), fact('spine.step.recorded', now(run), { command: one.id, ...run.stand() }))
+        records.push(
+          command.event(run.host.clock.now()),
+          fact('spine.step.recorded', now(run), { command: one.id, ...run.stand() }),
+        )
         break
       case 'sleep':
-        records.push(fact('spine.timer.set', now(run), { command: one.id, due: run.host.clock.now() + command.ms, ...run.stand() }))
+        records.push(
+          fact('spine.timer.set', now(run), {
+            command: one.id,
+            due: run.host.clock.now() + command.ms,
+            ...run.stand(),
+          }),
+        )
     }
   }
   if (records.length > 0) void commit(run, records, startOnceDurable)
@@ -97,7 +106,14 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
   // An effect is never told to stop: it is finished. Its own timeout still bounds it.
   const signal = command.kind === 'effect' ? NEVER : run.signal
   try {
-    const result = await runStep(command, { clock, random, signal, idempotencyKey: idempotencyKey(run, id), maybeDone, what })
+    const result = await runStep(command, {
+      clock,
+      random,
+      signal,
+      idempotencyKey: idempotencyKey(run, id),
+      maybeDone,
+      what,
+    })
     return result === undefined ? {} : { value: result.value }
   } catch (error) {
     return { error: failureOf(error) }
@@ -113,9 +129,13 @@ function idempotencyKey(run: Run, id: string): string {
 
 function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>): NewRecord {
   const refusal = refuseCall(run, command.target)
-  if (refusal !== undefined) return fact('spine.step.recorded', now(run), { command: id, error: failureOf(refusal), ...run.stand() })
+  if (refusal !== undefined)
+    return fact('spine.step.recorded', now(run), { command: id, error: failureOf(refusal), ...run.stand() })
   const header = following(now(run), command.session)
-  const deadline = command.withinMs === undefined ? header.deadline : Math.min(header.deadline ?? Number.POSITIVE_INFINITY, header.time + command.withinMs)
+  const deadline =
+    command.withinMs === undefined
+      ? header.deadline
+      : Math.min(header.deadline ?? Number.POSITIVE_INFINITY, header.time + command.withinMs)
   return fact('spine.call.requested', deadline === undefined ? header : { ...header, deadline }, {
     command: id,
     target: command.target,
@@ -134,9 +154,13 @@ function refuseCall(run: Run, target: string): SpineError | undefined {
   let depth = 1
   for (let row = caller[run.row] as number; row !== 0; row = caller[row] as number) depth++
   if (depth <= limits.callDepthMax) return undefined
-  return new SpineError('SPINE_CALL_DEPTH', `${run.agent.name} cannot call '${target}': calls are nested ${depth} deep.`, {
-    value: depth,
-    limit: limits.callDepthMax,
-    fix: 'Agents call each other in a circle; end it, or hand off instead of calling.',
-  })
+  return new SpineError(
+    'SPINE_CALL_DEPTH',
+    `${run.agent.name} cannot call '${target}': calls are nested ${depth} deep.`,
+    {
+      value: depth,
+      limit: limits.callDepthMax,
+      fix: 'Agents call each other in a circle; end it, or hand off instead of calling.',
+    },
+  )
 }

@@ -106,7 +106,10 @@ export class Publisher {
       })
     }
     if (isCatalogued(type.type)) {
-      throw new SpineError('SPINE_EVENT_INVALID', `'${type.type}' is written by Event Spine alone.`, { value: type.type, fix: 'Use a name of your own.' })
+      throw new SpineError('SPINE_EVENT_INVALID', `'${type.type}' is written by Event Spine alone.`, {
+        value: type.type,
+        fix: 'Use a name of your own.',
+      })
     }
     if (!this.#runtime.types.has(type.type)) this.#runtime.types.set(type.type, type)
   }
@@ -166,15 +169,23 @@ export class Publisher {
 
   async #append(draft: Draft): Promise<Published> {
     const { key, guards } = draft
-    const outcome = await this.#runtime.append({ guards, records: [draft.record], ...(key === undefined ? {} : { key }) })
+    const outcome = await this.#runtime.append({
+      guards,
+      records: [draft.record],
+      ...(key === undefined ? {} : { key }),
+    })
     return this.#published(draft, outcome, 0)
   }
 
   async #appendTogether(drafts: readonly Draft[]): Promise<readonly Published[]> {
     if (drafts.some((draft) => draft.key !== undefined)) {
-      throw new SpineError('SPINE_OPTION_INVALID', 'Events published atomically cannot have idempotency keys of their own.', {
-        fix: 'Publish them without atomic, or one event that carries a list.',
-      })
+      throw new SpineError(
+        'SPINE_OPTION_INVALID',
+        'Events published atomically cannot have idempotency keys of their own.',
+        {
+          fix: 'Publish them without atomic, or one event that carries a list.',
+        },
+      )
     }
     const guards = drafts.flatMap((draft) => draft.guards)
     const outcome = await this.#runtime.append({ guards, records: drafts.map((draft) => draft.record) })
@@ -190,11 +201,15 @@ export class Publisher {
       })
     }
     if (outcome.status === 'key-reused') {
-      throw new SpineError('SPINE_KEY_REUSED', `The idempotency key '${draft.key?.name}' stands for other data already (record ${outcome.first}).`, {
-        value: draft.key?.name,
-        limit: outcome.first,
-        fix: 'Use a key of its own for each thing that you publish.',
-      })
+      throw new SpineError(
+        'SPINE_KEY_REUSED',
+        `The idempotency key '${draft.key?.name}' stands for other data already (record ${outcome.first}).`,
+        {
+          value: draft.key?.name,
+          limit: outcome.first,
+          fix: 'Use a key of its own for each thing that you publish.',
+        },
+      )
     }
     const duplicate = outcome.status === 'duplicate'
     const sequence = outcome.first + index
@@ -213,7 +228,11 @@ function keyOf(options: PublishOptions, scope: string, data: Json): IdempotencyK
   const { idempotencyKey: name, session, partition } = options
   if (name === undefined) return undefined
   requireId(name, 'idempotencyKey')
-  return { scope, name, print: fingerprint(canonicalJson({ data, session: session ?? null, partition: partition ?? null })) }
+  return {
+    scope,
+    name,
+    print: fingerprint(canonicalJson({ data, session: session ?? null, partition: partition ?? null })),
+  }
 }
 
 function requireHops(hops: number): void {
@@ -230,6 +249,10 @@ function requireHops(hops: number): void {
  *
  * @example await spine.publishAll([message(Inquiry, { text: 'a haircut' }), message(Inquiry, { text: 'a taxi' })])
  */
-export function message<Event extends AnyEventType>(type: Event, data: InputOf<Event>, options?: PublishOptions): Message {
+export function message<Event extends AnyEventType>(
+  type: Event,
+  data: InputOf<Event>,
+  options?: PublishOptions,
+): Message {
   return options === undefined ? { type, data } : { type, data, options }
 }

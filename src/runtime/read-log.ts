@@ -72,7 +72,11 @@ function more(runtime: Runtime, at: number): Promise<boolean> | boolean {
   })
 }
 
-export async function waitForEvent(runtime: Runtime, type: AnyEventType, options: WaitOptions): Promise<SpineEvent | undefined> {
+export async function waitForEvent(
+  runtime: Runtime,
+  type: AnyEventType,
+  options: WaitOptions,
+): Promise<SpineEvent | undefined> {
   const withinMs = durationMs(options.within, 'waitFor: within')
   const query: ReadQuery = {
     types: [type.type],
@@ -146,5 +150,8 @@ function deadline({ clock }: Runtime, ms: number) {
 
 function checkPosition(after: number | undefined, name: string): void {
   if (after === undefined || (Number.isSafeInteger(after) && after >= 0)) return
-  throw new SpineError('SPINE_OPTION_INVALID', `${name} is ${after}.`, { value: after, fix: 'Use a sequence: a whole number from 0.' })
+  throw new SpineError('SPINE_OPTION_INVALID', `${name} is ${after}.`, {
+    value: after,
+    fix: 'Use a sequence: a whole number from 0.',
+  })
 }

@@ -6,7 +6,11 @@ import type { NewRecord, RecordHeader } from '../event/record.ts'
 import { encodeOwn, type Encoded, type Json } from '../kernel/json.ts'
 
 /** A system fact with its data. */
-export function fact<Type extends SystemType>(type: Type, header: Omit<RecordHeader, 'type'>, data: SystemData<Type>): NewRecord {
+export function fact<Type extends SystemType>(
+  type: Type,
+  header: Omit<RecordHeader, 'type'>,
+  data: SystemData<Type>,
+): NewRecord {
   return { ...header, type, data: encodeOwn(data as unknown as Json) }
 }
 
@@ -15,7 +19,11 @@ export function record(type: string, header: Omit<RecordHeader, 'type'>, data: E
 }
 
 /** The header of whatever tells of an open delivery (event/record.ts R3). */
-export function rowHeader({ deliveries, requests, agents }: SpineState, row: Row, time: number): Omit<RecordHeader, 'type'> {
+export function rowHeader(
+  { deliveries, requests, agents }: SpineState,
+  row: Row,
+  time: number,
+): Omit<RecordHeader, 'type'> {
   const deadline = deliveries.deadline[row] as number
   return {
     time,
@@ -35,6 +43,10 @@ export function systemHeader(time: number): Omit<RecordHeader, 'type'> {
 }
 
 /** What follows from a delivery: one hop further, under the same deadline. */
-export function following(header: Omit<RecordHeader, 'type'>, session?: string, key?: string): Omit<RecordHeader, 'type'> {
+export function following(
+  header: Omit<RecordHeader, 'type'>,
+  session?: string,
+  key?: string,
+): Omit<RecordHeader, 'type'> {
   return { ...header, session: session ?? header.session, key: key ?? session ?? header.key, hops: header.hops + 1 }
 }

@@ -20,7 +20,8 @@ export class Records {
   /** Called for every record, in order. */
   remember(record: LogRecord): void {
     this.#recent[record.sequence % limits.recordCacheRecords] = record
-    if (record.hops === 0 && (!isSystemType(record.type) || record.type === 'spine.call.requested')) this.#rememberRoot(record)
+    if (record.hops === 0 && (!isSystemType(record.type) || record.type === 'spine.call.requested'))
+      this.#rememberRoot(record)
   }
 
   recent(sequence: Sequence): LogRecord | undefined {

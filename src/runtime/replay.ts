@@ -7,7 +7,8 @@
  *     `Promise.race` has the same winner every time.
  * Y2  A command that is not in the journal is performed only after every journaled outcome has been released.
  * Y3  An outcome that was not asked for yet waits. One that never will be, because the handler asks for something new
- *     instead or ends, is a mismatch.
+ *     instead or ends, is a mismatch; save that of a command which an earlier attempt left open: after a failure the
+ *     handler may rightly take another way, so such an outcome holds nothing up and is given if it is asked for.
  */
 import type { LogRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -35,13 +36,15 @@ export class Replay {
   readonly #asked = new Map<string, Asked>()
   readonly #occurrences = new Map<string, number>()
   readonly #journal: ReadonlySet<string>
+  readonly #carried: ReadonlySet<string>
   #outcomes: Outcome[]
   #fresh: Asked[] = []
   #open = 0
 
   /** `journal`: every command on the log, ended or not. `outcomes`: the ended ones, in sequence order. */
-  constructor(journal: ReadonlySet<string>, outcomes: readonly Outcome[]) {
+  constructor(journal: ReadonlySet<string>, outcomes: readonly Outcome[], carried: ReadonlySet<string> = new Set()) {
     this.#journal = journal
+    this.#carried = carried
     this.#outcomes = [...outcomes]
   }
 
@@ -82,7 +85,8 @@ export class Replay {
       this.#asked.set(id, asked)
       const journaled = this.#journal.has(id)
       // An effect that started and left no outcome must be performed again; other open commands end by themselves.
-      const unfinished = journaled && command.kind === 'effect' && !this.#outcomes.some((outcome) => outcome.command === id)
+      const unfinished =
+        journaled && command.kind === 'effect' && !this.#outcomes.some((outcome) => outcome.command === id)
       if (!journaled || unfinished) this.#fresh.push(asked)
     })
     promise.catch(() => {})
@@ -95,28 +99,34 @@ export class Replay {
   }
 
   next(): NextMove {
-    const [head] = this.#outcomes
-    if (head === undefined) return this.#takeFresh()
-    const asked = this.#asked.get(head.command)
-    if (asked === undefined) {
+    for (const [index, outcome] of this.#outcomes.entries()) {
+      const asked = this.#asked.get(outcome.command)
+      if (asked !== undefined) return this.#release(index, asked, outcome.record)
+      if (this.#carried.has(outcome.command)) continue
       const [instead] = this.#fresh
-      return instead === undefined ? { kind: 'wait' } : { kind: 'mismatch', error: mismatch(head, `asks for '${instead.id}'`) }
+      return instead === undefined
+        ? { kind: 'wait' }
+        : { kind: 'mismatch', error: mismatch(outcome, `asks for '${instead.id}'`) }
     }
-    this.#outcomes.shift()
-    this.#openIds.delete(asked.id)
-    this.#open--
-    return { kind: 'release', asked, record: head.record }
+    return this.#takeFresh()
   }
 
   /** When the handler has ended: the mismatch, if journaled outcomes were never asked for. */
   mismatchAtEnd(how: string): SpineError | undefined {
-    const unasked = this.#outcomes.find((outcome) => !this.#asked.has(outcome.command))
+    const unasked = this.#outcomes.find(({ command }) => !this.#asked.has(command) && !this.#carried.has(command))
     return unasked === undefined ? undefined : mismatch(unasked, how)
   }
 
   /** What is still open when the handler ends: losers of a race, forgotten calls. */
   openCommands(): readonly string[] {
     return [...this.#openIds]
+  }
+
+  #release(index: number, asked: Asked, record: LogRecord): NextMove {
+    this.#outcomes.splice(index, 1)
+    this.#openIds.delete(asked.id)
+    this.#open--
+    return { kind: 'release', asked, record }
   }
 
   #takeFresh(): NextMove {
@@ -128,9 +138,13 @@ export class Replay {
 }
 
 function mismatch(expected: Outcome, found: string): SpineError {
-  return new SpineError('SPINE_REPLAY_MISMATCH', `The journal goes on with '${expected.command}' (record ${expected.record.sequence}), but the handler ${found}.`, {
-    value: found,
-    limit: expected.command,
-    fix: 'The handler changed under a run that had begun, or depends on something outside its steps: deploy the old code, or cancel the request.',
-  })
+  return new SpineError(
+    'SPINE_REPLAY_MISMATCH',
+    `The journal goes on with '${expected.command}' (record ${expected.record.sequence}), but the handler ${found}.`,
+    {
+      value: found,
+      limit: expected.command,
+      fix: 'The handler changed under a run that had begun, or depends on something outside its steps: deploy the old code, or cancel the request.',
+    },
+  )
 }

@@ -66,8 +66,18 @@ export class Requests {
     const root = await this.#root(id)
     if (this.#openRows(id).length === 0) return
     const { clock } = this.#runtime
-    const header = { time: clock.now(), session: root.session, request: id, key: root.key, cause: root.sequence, hops: root.hops }
-    await this.#runtime.append({ moves: [`request/${id}`], records: [fact('spine.request.cancelled', header, { why: String(why) })] })
+    const header = {
+      time: clock.now(),
+      session: root.session,
+      request: id,
+      key: root.key,
+      cause: root.sequence,
+      hops: root.hops,
+    }
+    await this.#runtime.append({
+      moves: [`request/${id}`],
+      records: [fact('spine.request.cancelled', header, { why: String(why) })],
+    })
   }
 
   /** Resolves when nothing is open at hosted agents, when the bound passes, or when the log has failed. */
@@ -119,7 +129,8 @@ export class Requests {
     const { requests, deliveries } = this.#runtime.state
     const slot = requests.find(request)
     const rows: Row[] = []
-    for (let row = slot === 0 ? 0 : requests.firstRow(slot); row !== 0; row = deliveries.nextOfRequest(row)) rows.push(row)
+    for (let row = slot === 0 ? 0 : requests.firstRow(slot); row !== 0; row = deliveries.nextOfRequest(row))
+      rows.push(row)
     return rows.reverse()
   }
 
@@ -132,7 +143,8 @@ export class Requests {
       .filter((letter) => letter.request === request)
       .map((letter) => deliveryId(letter.source, (state.agents[letter.agent] as AgentState).name))
     const at = state.at
-    const status = rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
+    const status =
+      rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, waiting, absent }
   }
 

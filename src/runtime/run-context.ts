@@ -1,7 +1,15 @@
 /** The `ctx` of one attempt: checks what a handler asks for and passes it to the run. */
 import type { AnyAgent, AnyOptions } from '../agent/agent.ts'
 import { retryPolicy } from '../agent/agent.ts'
-import type { CallOptions, Context, EmitOptions, Handoff, SessionHandle, StepContext, StepOptions } from '../agent/context.ts'
+import type {
+  CallOptions,
+  Context,
+  EmitOptions,
+  Handoff,
+  SessionHandle,
+  StepContext,
+  StepOptions,
+} from '../agent/context.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import type { NewRecord, RecordHeader } from '../event/record.ts'
 import { durationMs, type Duration } from '../kernel/duration.ts'
@@ -26,7 +34,7 @@ export interface Attempt {
   readonly sessionState: SessionState
   /** Attempts before this one. */
   readonly failedBefore: number
-  readonly signal: AbortSignal
+  readonly signal: () => AbortSignal
   /** Time of the last released record. */
   readonly now: () => number
   readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
@@ -34,7 +42,11 @@ export interface Attempt {
 
 /** What a handler has said that belongs to the end of its run. */
 export interface Intentions {
-  readonly events: readonly { readonly type: AnyEventType; readonly data: Encoded; readonly options: EmitOptions | undefined }[]
+  readonly events: readonly {
+    readonly type: AnyEventType
+    readonly data: Encoded
+    readonly options: EmitOptions | undefined
+  }[]
   /** One for each `session.set`, in order. */
   readonly patches: readonly Json[]
   readonly handoffs: ReadonlyMap<Handoff, { readonly target: string; readonly input: Encoded }>
@@ -73,7 +85,9 @@ export class RunContext {
       request,
       deadline: header.deadline === undefined ? undefined : new Date(header.deadline),
       hops: header.hops,
-      signal,
+      get signal() {
+        return signal()
+      },
       attempt: failedBefore + 1,
       now: () => new Date(now()),
       random: () => fraction(random),
@@ -85,11 +99,15 @@ export class RunContext {
   async #step(name: string, run: (step: StepContext) => unknown, options: StepOptions = {}): Promise<unknown> {
     const what = `step '${name}' of ${this.#attempt.agent.name}`
     if (typeof name !== 'string' || name === '' || name.startsWith('@') || name.length > limits.nameCharactersMax) {
-      throw new SpineError('SPINE_STEP_NAME', `A step of ${this.#attempt.agent.name} has the name ${JSON.stringify(name)}.`, {
-        value: name,
-        limit: limits.nameCharactersMax,
-        fix: "A step's name is a text of at most 128 characters that does not begin with '@'.",
-      })
+      throw new SpineError(
+        'SPINE_STEP_NAME',
+        `A step of ${this.#attempt.agent.name} has the name ${JSON.stringify(name)}.`,
+        {
+          value: name,
+          limit: limits.nameCharactersMax,
+          fix: "A step's name is a text of at most 128 characters that does not begin with '@'.",
+        },
+      )
     }
     return this.#attempt.ask(
       name,
@@ -107,10 +125,14 @@ export class RunContext {
     this.#requireDeclared(type)
     this.#requireHop(`emit '${type.type}'`)
     if (this.#events.length >= limits.emitsMax) {
-      throw new SpineError('SPINE_COMMIT_TOO_LARGE', `${this.#attempt.agent.name} emitted more than ${limits.emitsMax} events in one run.`, {
-        limit: limits.emitsMax,
-        fix: 'Use ctx.publish, which commits each at once, or emit one event that carries a list.',
-      })
+      throw new SpineError(
+        'SPINE_COMMIT_TOO_LARGE',
+        `${this.#attempt.agent.name} emitted more than ${limits.emitsMax} events in one run.`,
+        {
+          limit: limits.emitsMax,
+          fix: 'Use ctx.publish, which commits each at once, or emit one event that carries a list.',
+        },
+      )
     }
     this.#events.push({ type, data: validateNow(type.schema, data, type.type), options: checkPlace(options) })
   }
@@ -121,7 +143,10 @@ export class RunContext {
     const encoded = validateNow(type.schema, data, type.type)
     const place = checkPlace(options)
     const event = (time: number) => eventRecord(this.#attempt.header, type, encoded, place, time)
-    return (await this.#attempt.ask(`@publish ${type.type}`, { kind: 'publish', event }, false)) as { sequence: number; id: string }
+    return (await this.#attempt.ask(`@publish ${type.type}`, { kind: 'publish', event }, false)) as {
+      sequence: number
+      id: string
+    }
   }
 
   async #call(target: AnyAgent, input: unknown, options: CallOptions = {}): Promise<unknown> {
@@ -134,7 +159,8 @@ export class RunContext {
         target: target.name,
         input: encoded,
         session: checkPlace(options)?.session,
-        withinMs: options.within === undefined ? undefined : durationMs(options.within, `call '${target.name}': within`),
+        withinMs:
+          options.within === undefined ? undefined : durationMs(options.within, `call '${target.name}': within`),
       },
       false,
     )
@@ -166,7 +192,10 @@ export class RunContext {
     const what = `session of ${this.#attempt.agent.name}`
     const { value } = encodeJson(patch, what, limits.sessionBytesMax)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new SpineError('SPINE_SCHEMA_INVALID', `${what}: a patch is an object of the keys to change.`, { value, fix: 'Pass { key: value }.' })
+      throw new SpineError('SPINE_SCHEMA_INVALID', `${what}: a patch is an object of the keys to change.`, {
+        value,
+        fix: 'Pass { key: value }.',
+      })
     }
     const state = mergePatch(this.#state, value) as SessionState
     this.#requireSessionSchema(state, Object.keys(value), what)
@@ -202,11 +231,15 @@ export class RunContext {
   #requireHop(what: string): void {
     const { hops } = this.#attempt.header
     if (hops + 1 <= limits.hopsMax) return
-    throw new SpineError('SPINE_HOPS_EXCEEDED', `${this.#attempt.agent.name} cannot ${what}: the chain has ${hops} hops already.`, {
-      value: hops + 1,
-      limit: limits.hopsMax,
-      fix: 'Agents pass this work around in a circle; end it, or start a new request.',
-    })
+    throw new SpineError(
+      'SPINE_HOPS_EXCEEDED',
+      `${this.#attempt.agent.name} cannot ${what}: the chain has ${hops} hops already.`,
+      {
+        value: hops + 1,
+        limit: limits.hopsMax,
+        fix: 'Agents pass this work around in a circle; end it, or start a new request.',
+      },
+    )
   }
 }
 
@@ -249,8 +282,12 @@ export function directedInput(target: AnyAgent, input: unknown): Encoded {
 export function requireDirected(target: AnyAgent): NonNullable<AnyOptions['input']> {
   const schema = target?.options?.input
   if (schema !== undefined) return schema
-  throw new SpineError('SPINE_AGENT_INVALID', `'${target?.name}' reacts to events and cannot be called, handed to or started.`, {
-    value: target?.name,
-    fix: "Only an agent with 'input' and 'output' does directed work; publish an event for the others.",
-  })
+  throw new SpineError(
+    'SPINE_AGENT_INVALID',
+    `'${target?.name}' reacts to events and cannot be called, handed to or started.`,
+    {
+      value: target?.name,
+      fix: "Only an agent with 'input' and 'output' does directed work; publish an event for the others.",
+    },
+  )
 }

@@ -1,12 +1,12 @@
 /** Runs the function of one step: its own tries, its own timeout, its result encoded. Journaling it is `run.ts`'s job. */
 import type { Clock } from '../kernel/clock.ts'
-import { Permanent, RetryAfter, SpineError } from '../kernel/errors.ts'
-import { durationMs } from '../kernel/duration.ts'
+import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Encoded } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Random } from '../kernel/random.ts'
 import { retryDelayMs } from '../coordination/decide.ts'
 import type { StepCommand } from './command.ts'
+import { failureOf } from './failure.ts'
 
 export interface StepSurroundings {
   readonly clock: Clock
@@ -22,14 +22,18 @@ export async function runStep(command: StepCommand, around: StepSurroundings): P
   const { attempts, delayMsMin, delayMsMax } = command.retry
   for (let attempt = 1; ; attempt++) {
     try {
-      const value = await runOnce(command, around)
-      return value === undefined ? undefined : encodeJson(value, `${around.what}: result`, limits.stepResultBytesMax)
+      return encoded(await runOnce(command, around), around.what)
     } catch (error) {
-      if (attempt >= attempts || around.signal.aborted || error instanceof Permanent) throw error
-      const delay = error instanceof RetryAfter ? durationMs(error.delay, 'RetryAfter') : retryDelayMs(attempt, delayMsMin, delayMsMax, around.random)
-      await pause(around, delay)
+      const { permanent, retryAfterMs } = failureOf(error)
+      if (attempt >= attempts || around.signal.aborted || permanent === true) throw error
+      await pause(around, retryAfterMs ?? retryDelayMs(attempt, delayMsMin, delayMsMax, around.random))
+      if (around.signal.aborted) throw error
     }
   }
+}
+
+function encoded(value: unknown, what: string): Encoded | undefined {
+  return value === undefined ? undefined : encodeJson(value, `${what}: result`, limits.stepResultBytesMax)
 }
 
 function runOnce(command: StepCommand, around: StepSurroundings): Promise<unknown> {

@@ -49,7 +49,9 @@ export class Run {
   /** Steps that run here and commits that are under way: while there are any, the run is not suspended. */
   busy = 0
 
-  readonly #abort = new AbortController()
+  /** Made when someone asks for it: most handlers never look at their signal, and a controller costs more than a record. */
+  #abort: AbortController | undefined
+  #abortedBy: { readonly reason: unknown } | undefined
   readonly #header: Omit<RecordHeader, 'type'>
   #replay: Replay | undefined
   #context: RunContext | undefined
@@ -117,14 +119,20 @@ export class Run {
   ended(record: LogRecord): void {
     const own = record.cause === this.source && record.agent === this.agent.name && this.phase === 'ending'
     if (own) this.#over()
-    else this.stop(new SpineError(record.type.endsWith('expired') ? 'SPINE_EXPIRED' : 'SPINE_REQUEST_CANCELLED', `The work ended by ${record.type}.`))
+    else
+      this.stop(
+        new SpineError(
+          record.type.endsWith('expired') ? 'SPINE_EXPIRED' : 'SPINE_REQUEST_CANCELLED',
+          `The work ended by ${record.type}.`,
+        ),
+      )
   }
 
   /** Ends it from outside: cancelled, expired, closed. Effects that have started are finished. */
   stop(reason: unknown): void {
     if (this.isOver) return
     this.#over()
-    this.#abort.abort(reason)
+    this.#fireSignal(reason)
   }
 
   get isOver(): boolean {
@@ -132,6 +140,8 @@ export class Run {
   }
 
   get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#abortedBy !== undefined) this.#abort.abort(this.#abortedBy.reason)
     return this.#abort.signal
   }
 
@@ -196,14 +206,14 @@ export class Run {
     this.#journaled = journal.ids
     this.#releasedTime = source.time
     const early = this.#early.filter(({ command }) => !journal.outcomes.some((outcome) => outcome.command === command))
-    this.#replay = new Replay(journal.ids, [...journal.outcomes, ...early])
+    this.#replay = new Replay(journal.ids, [...journal.outcomes, ...early], journal.carried)
     this.#context = new RunContext({
       agent,
       header: this.header,
       request: toEvent(root, host.types),
       sessionState: session,
       failedBefore: host.state.deliveries.attempt[this.row] as number,
-      signal: this.#abort.signal,
+      signal: () => this.signal,
       now: () => this.#releasedTime,
       ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
     })
@@ -239,10 +249,14 @@ export class Run {
     const replay = this.#replay as Replay
     const id = replay.nextId(name, exclusive)
     if (replay.count >= limits.commandsMax) {
-      throw new SpineError('SPINE_OPTION_INVALID', `${this.agent.name} asked for more than ${limits.commandsMax} steps and calls in one run.`, {
-        limit: limits.commandsMax,
-        fix: 'Split the work: hand off to a fresh run now and then.',
-      })
+      throw new SpineError(
+        'SPINE_OPTION_INVALID',
+        `${this.agent.name} asked for more than ${limits.commandsMax} steps and calls in one run.`,
+        {
+          limit: limits.commandsMax,
+          fix: 'Split the work: hand off to a fresh run now and then.',
+        },
+      )
     }
     const promise = replay.ask(id, command)
     if (this.phase === 'suspended') this.host.requestSlot(this)
@@ -323,7 +337,7 @@ export class Run {
       limit: this.agent.timeoutMs,
       fix: "Hand 'signal' to what the steps call, or raise the agent's timeout.",
     })
-    this.#abort.abort(error)
+    this.#fireSignal(error)
     void this.fail(error)
   }
 
@@ -335,7 +349,12 @@ export class Run {
     this.#beginEnding()
     try {
       await this.#effectsDone()
-      const records = await finalRecords(this, (this.#context as RunContext).intentions, result.value, replay.openCommands())
+      const records = await finalRecords(
+        this,
+        (this.#context as RunContext).intentions,
+        result.value,
+        replay.openCommands(),
+      )
       if (this.isOver) return
       await this.append(records)
       this.#over()
@@ -353,7 +372,7 @@ export class Run {
     const failure = failureOf(error)
     await this.append([this.#failureRecord(failure)])
     this.#over()
-    this.#abort.abort(error)
+    this.#fireSignal(error)
   }
 
   #failureRecord(failure: Failure): NewRecord {
@@ -362,9 +381,19 @@ export class Run {
     const failedBefore = host.state.deliveries.attempt[this.row] as number
     const { attempts: attemptsMax, delayMsMin, delayMsMax } = agent.retry
     const { retryAfterMs } = failure
-    const decision = decideFailure({ failedBefore, attemptsMax, delayMsMin, delayMsMax, failure, retryAfterMs, now: header.time, random: host.random })
+    const decision = decideFailure({
+      failedBefore,
+      attemptsMax,
+      delayMsMin,
+      delayMsMax,
+      failure,
+      retryAfterMs,
+      now: header.time,
+      random: host.random,
+    })
     host.reportFailure(this, failure, decision)
-    if (decision.kind === 'dead') return fact('spine.delivery.dead', header, { attempts: decision.attempts, error: failure })
+    if (decision.kind === 'dead')
+      return fact('spine.delivery.dead', header, { attempts: decision.attempts, error: failure })
     return fact('spine.delivery.retried', header, { attempt: decision.attempt, due: decision.due, error: failure })
   }
 
@@ -374,9 +403,15 @@ export class Run {
     if (this.isOver) return
     const failure = failureOf(error)
     this.host.reportFailure(this, failure, undefined)
-    await this.append([fact('spine.delivery.paused', { ...this.#header, time: this.host.clock.now() }, { why: failure.code, error: failure })])
+    await this.append([
+      fact(
+        'spine.delivery.paused',
+        { ...this.#header, time: this.host.clock.now() },
+        { why: failure.code, error: failure },
+      ),
+    ])
     this.#over()
-    this.#abort.abort(error)
+    this.#fireSignal(error)
   }
 
   #beginEnding(): void {
@@ -387,6 +422,11 @@ export class Run {
 
   async #effectsDone(): Promise<void> {
     while (this.#effects.size > 0) await Promise.allSettled([...this.#effects])
+  }
+
+  #fireSignal(reason: unknown): void {
+    this.#abortedBy ??= { reason }
+    this.#abort?.abort(reason)
   }
 
   #over(): void {

@@ -141,7 +141,9 @@ export class Runtime implements RunHost {
     for (const agent of this.hosted.values()) {
       const registration = registrationOf(agent)
       const known = agentNamed(this.state, agent.name)?.registration
-      const same = known !== undefined && canonicalJson(known as unknown as Json) === canonicalJson(registration as unknown as Json)
+      const same =
+        known !== undefined &&
+        canonicalJson(known as unknown as Json) === canonicalJson(registration as unknown as Json)
       if (!same) changed.push(fact('spine.agent.registered', header, registration))
     }
     return changed
@@ -230,7 +232,8 @@ export class Runtime implements RunHost {
     this.sessions.remember(record)
     if (record.type === 'spine.request.cancelled' || record.type === 'spine.request.expired') this.#rememberEnd(record)
     if (this.onRecord.size > 0) for (const listener of this.onRecord) listener(record)
-    if (record.type === 'spine.lane.claimed' && this.#claimed !== 0 && record.sequence > this.#claimed) this.#fail(this.#laneLost())
+    if (record.type === 'spine.lane.claimed' && this.#claimed !== 0 && record.sequence > this.#claimed)
+      this.#fail(this.#laneLost())
   }
 
   #rememberEnd(record: LogRecord): void {
@@ -242,7 +245,8 @@ export class Runtime implements RunHost {
   #folded(marks: readonly Mark[]): void {
     for (const mark of marks) {
       if (mark.kind === 'ready') this.#dispatcher.ready(mark.row, mark.source)
-      else if (mark.kind === 'outcome') this.#dispatcher.runOf(mark.row, mark.source)?.receive(mark.command, mark.record)
+      else if (mark.kind === 'outcome')
+        this.#dispatcher.runOf(mark.row, mark.source)?.receive(mark.command, mark.record)
       else if (mark.kind === 'ended') this.#dispatcher.runOf(mark.row, mark.source)?.ended(mark.record)
     }
     if (this.state.due?.next !== undefined) this.#armTimer()
@@ -257,7 +261,9 @@ export class Runtime implements RunHost {
         this.#dispatcher.ready(decision.row, decision.source)
         return
       case 'fire-timer':
-        this.#write({ records: [fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command })] })
+        this.#write({
+          records: [fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command })],
+        })
         return
       case 'expire-delivery': {
         const header = rowHeader(state, decision.row, time)
@@ -265,7 +271,11 @@ export class Runtime implements RunHost {
         return
       }
       case 'expire-request': {
-        const { agent: _, ...header } = rowHeader(state, state.requests.firstRow(state.requests.find(decision.request)), time)
+        const { agent: _, ...header } = rowHeader(
+          state,
+          state.requests.firstRow(state.requests.find(decision.request)),
+          time,
+        )
         const records = [fact('spine.request.expired', header, { deadline: decision.deadline })]
         this.#write({ records, moves: [`request/${decision.request}`] })
       }
@@ -301,7 +311,9 @@ export class Runtime implements RunHost {
     this.#appender.fail(error)
     this.#dispatcher.stop()
     for (const run of [...this.liveRuns]) run.stop(error)
-    this.logger.warn(`The log cannot be written any more, and nothing is acknowledged until it is reopened: ${(error as Error).message}`)
+    this.logger.warn(
+      `The log cannot be written any more, and nothing is acknowledged until it is reopened: ${(error as Error).message}`,
+    )
     for (const listener of [...this.onFolded]) listener([])
   }
 }

@@ -19,7 +19,7 @@ const EMPTY: SessionState = Object.freeze({})
 export class SessionStates {
   readonly #engine: Engine
   readonly #states = new Map<string, SessionState>()
-  readonly #loading = new Map<string, LogRecord[]>()
+  readonly #loading = new Map<string, { readonly during: LogRecord[]; readonly state: Promise<SessionState> }>()
   /** Until the first one is dropped, a session that is not in memory has no state. */
   #complete = true
 
@@ -30,7 +30,7 @@ export class SessionStates {
   /** Called for every record, in order. */
   remember(record: LogRecord): void {
     if (record.type !== 'spine.session.patched') return
-    this.#loading.get(record.session)?.push(record)
+    this.#loading.get(record.session)?.during.push(record)
     const known = this.#states.get(record.session)
     if (known === undefined && !this.#complete) return
     this.#keep(record.session, patched(known ?? EMPTY, record))
@@ -41,18 +41,29 @@ export class SessionStates {
     return this.#states.get(session) ?? (this.#complete ? EMPTY : undefined)
   }
 
-  /** The state at the head of the fold. */
-  async current(session: string): Promise<SessionState> {
+  /** The state at the head of the fold. Whoever asks while it is read waits for the same reading. */
+  current(session: string): Promise<SessionState> {
     const known = this.recent(session)
-    if (known !== undefined) return known
-    const during = this.#loading.get(session) ?? []
-    this.#loading.set(session, during)
-    const loaded = await this.#load(session, Number.MAX_SAFE_INTEGER)
-    const late = during.filter((record) => record.sequence > loaded.at)
-    const state = late.reduce(patched, loaded.state)
-    this.#loading.delete(session)
-    this.#keep(session, state)
-    return state
+    if (known !== undefined) return Promise.resolve(known)
+    let loading = this.#loading.get(session)
+    if (loading === undefined) {
+      const during: LogRecord[] = []
+      loading = { during, state: this.#catchUp(session, during) }
+      this.#loading.set(session, loading)
+    }
+    return loading.state
+  }
+
+  /** `during`: patches that are folded while older ones are read. */
+  async #catchUp(session: string, during: readonly LogRecord[]): Promise<SessionState> {
+    try {
+      const loaded = await this.#load(session, Number.MAX_SAFE_INTEGER)
+      const state = during.filter((record) => record.sequence > loaded.at).reduce(patched, loaded.state)
+      this.#keep(session, state)
+      return state
+    } finally {
+      this.#loading.delete(session)
+    }
   }
 
   /** The state as it was when the log ended at `at`. */
@@ -64,7 +75,12 @@ export class SessionStates {
     let state = EMPTY
     let at = 0
     for (;;) {
-      const page = await this.#engine.read({ session, types: ['spine.session.patched'], after: at, limit: limits.readRecordsMax })
+      const page = await this.#engine.read({
+        session,
+        types: ['spine.session.patched'],
+        after: at,
+        limit: limits.readRecordsMax,
+      })
       for (const record of page) {
         if (record.sequence > upTo) return { state, at }
         state = patched(state, record)

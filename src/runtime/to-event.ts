@@ -25,7 +25,8 @@ export function asStored(record: LogRecord): SpineEvent {
 }
 
 function dataOf(record: LogRecord, type: AnyEventType | undefined): unknown {
-  if (record.type === 'spine.call.requested') return (record.data as unknown as SystemData<'spine.call.requested'>).input
+  if (record.type === 'spine.call.requested')
+    return (record.data as unknown as SystemData<'spine.call.requested'>).input
   if (record.type === 'spine.delivery.completed') {
     return (record.data as unknown as SystemData<'spine.delivery.completed'>).handoff?.input
   }
@@ -35,9 +36,16 @@ function dataOf(record: LogRecord, type: AnyEventType | undefined): unknown {
 function upgraded(data: Json, version: number, type: AnyEventType): unknown {
   if (version === type.version) return data
   if (version < type.version && type.upgrade !== undefined) return type.upgrade(data, version)
-  throw new SpineError('SPINE_EVENT_VERSION', `Event '${type.type}' is stored in version ${version}; this code has ${type.version}.`, {
-    value: version,
-    limit: type.version,
-    fix: version < type.version ? "Give event() an 'upgrade' that reads the older version." : 'Deploy the code that wrote it.',
-  })
+  throw new SpineError(
+    'SPINE_EVENT_VERSION',
+    `Event '${type.type}' is stored in version ${version}; this code has ${type.version}.`,
+    {
+      value: version,
+      limit: type.version,
+      fix:
+        version < type.version
+          ? "Give event() an 'upgrade' that reads the older version."
+          : 'Deploy the code that wrote it.',
+    },
+  )
 }

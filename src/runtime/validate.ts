@@ -24,7 +24,9 @@ function accept(result: StandardSchemaV1.Result<unknown>, what: string): Encoded
 }
 
 export function schemaError(issues: readonly StandardSchemaV1.Issue[], what: string): SpineError {
-  const lines = issues.slice(0, 3).map((issue) => `data${pathText(issue)}: ${issue.message.replace(/^Invalid input: /, '')}`)
+  const lines = issues
+    .slice(0, 3)
+    .map((issue) => `data${pathText(issue)}: ${issue.message.replace(/^Invalid input: /, '')}`)
   const more = issues.length > 3 ? ` (and ${issues.length - 3} more)` : ''
   return new SpineError('SPINE_SCHEMA_INVALID', `${what}: ${lines.join('; ')}${more}.`, {
     value: issues.length,

@@ -34,7 +34,12 @@ const ENDS = [
   'spine.request.expired',
 ]
 
-export function workHandle(runtime: Runtime, requests: Requests, target: string, { request, sequence, duplicate }: Published): WorkHandle<unknown> {
+export function workHandle(
+  runtime: Runtime,
+  requests: Requests,
+  target: string,
+  { request, sequence, duplicate }: Published,
+): WorkHandle<unknown> {
   return {
     request,
     sequence,
@@ -42,8 +47,11 @@ export function workHandle(runtime: Runtime, requests: Requests, target: string,
     cancel: (why) => requests.cancel(request, why),
     async result(options = {}) {
       const withinMs = durationMs(options.within ?? '60s', 'result: within')
-      const ended = isOpen(runtime, request, sequence) ? await nextEnd(runtime, sequence, withinMs) : await findEnd(runtime, request, sequence, target)
-      if (ended.type === 'spine.delivery.completed') return (ended.data as unknown as SystemData<'spine.delivery.completed'>).reply
+      const ended = isOpen(runtime, request, sequence)
+        ? await nextEnd(runtime, sequence, withinMs)
+        : await findEnd(runtime, request, sequence, target)
+      if (ended.type === 'spine.delivery.completed')
+        return (ended.data as unknown as SystemData<'spine.delivery.completed'>).reply
       throw callFailed(target, ended)
     },
   }
@@ -73,7 +81,8 @@ function nextEnd(runtime: Runtime, call: number, withinMs: number): Promise<LogR
     const look: Parameters<typeof onFolded.add>[0] = (marks) => {
       if (runtime.failure !== undefined) return end(() => reject(runtime.failure))
       for (const mark of marks) {
-        if (mark.kind === 'ended' && mark.call === call && !isHandoff(mark.record)) return end(() => resolve(mark.record))
+        if (mark.kind === 'ended' && mark.call === call && !isHandoff(mark.record))
+          return end(() => resolve(mark.record))
       }
     }
     const end = (settle: () => void) => {

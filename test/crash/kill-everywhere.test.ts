@@ -30,27 +30,36 @@ describe('SIGKILL at every point of a run', () => {
     expect((await work(again.path, again.ledger, POINTS)).signal).toBe('SIGKILL')
   })
 
-  it.each(Array.from({ length: POINTS }, (_, index) => index + 1))('killed at point %i and started again, nothing is lost and nothing done twice', async (point) => {
-    const { path, ledger } = place()
-    expect((await work(path, ledger, point)).signal).toBe('SIGKILL')
-    expect(await work(path, ledger, 0)).toEqual({ signal: null, output: 'done' })
-    const attempts = linesOf(ledger)
-    const byService = new Map<string, Set<string>>()
-    for (const { service, key } of attempts) byService.set(service, (byService.get(service) ?? new Set()).add(key))
-    expect([...byService].map(([service, keys]) => [service, keys.size])).toEqual([['one!and!', 1], ['two!and!', 1], ['three!and!', 1]])
-    // A second attempt is told that there may have been a first.
-    const seen = new Set<string>()
-    for (const { key, maybeDone } of attempts) {
-      if (seen.has(key)) expect(maybeDone).toBe(true)
-      seen.add(key)
-    }
-    const records = await recordsOf(path)
-    expect(records.filter(({ type }) => type === 'appointment.booked')).toHaveLength(3)
-    expect(records.filter(({ type }) => type === 'inquiry.received')).toHaveLength(3)
-    const steps = records.filter(({ type }) => type === 'spine.step.recorded').map(({ cause, agent, data }) => `${cause}/${agent}/${(data as { command: string }).command}`)
-    expect(new Set(steps).size).toBe(steps.length)
-    await expectNothingOpen(path, records)
-  })
+  it.each(Array.from({ length: POINTS }, (_, index) => index + 1))(
+    'killed at point %i and started again, nothing is lost and nothing done twice',
+    async (point) => {
+      const { path, ledger } = place()
+      expect((await work(path, ledger, point)).signal).toBe('SIGKILL')
+      expect(await work(path, ledger, 0)).toEqual({ signal: null, output: 'done' })
+      const attempts = linesOf(ledger)
+      const byService = new Map<string, Set<string>>()
+      for (const { service, key } of attempts) byService.set(service, (byService.get(service) ?? new Set()).add(key))
+      expect([...byService].map(([service, keys]) => [service, keys.size])).toEqual([
+        ['one!and!', 1],
+        ['two!and!', 1],
+        ['three!and!', 1],
+      ])
+      // A second attempt is told that there may have been a first.
+      const seen = new Set<string>()
+      for (const { key, maybeDone } of attempts) {
+        if (seen.has(key)) expect(maybeDone).toBe(true)
+        seen.add(key)
+      }
+      const records = await recordsOf(path)
+      expect(records.filter(({ type }) => type === 'appointment.booked')).toHaveLength(3)
+      expect(records.filter(({ type }) => type === 'inquiry.received')).toHaveLength(3)
+      const steps = records
+        .filter(({ type }) => type === 'spine.step.recorded')
+        .map(({ cause, agent, data }) => `${cause}/${agent}/${(data as { command: string }).command}`)
+      expect(new Set(steps).size).toBe(steps.length)
+      await expectNothingOpen(path, records)
+    },
+  )
 })
 
 async function expectNothingOpen(path: string, records: readonly LogRecord[]): Promise<void> {

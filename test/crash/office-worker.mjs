@@ -29,7 +29,10 @@ const expert = agent('expert', { input: Question, output: Answer }, async (evt, 
 })
 const inquiry = agent('inquiry', { on: Inquiry, emits: [Requirements] }, async (evt, ctx) => {
   point()
-  const [left, right] = await Promise.all([ctx.call(expert, { question: evt.data.text }), ctx.call(expert, { question: 'and' })])
+  const [left, right] = await Promise.all([
+    ctx.call(expert, { question: evt.data.text }),
+    ctx.call(expert, { question: 'and' }),
+  ])
   point()
   ctx.session.set({ asked: left.answer })
   ctx.emit(Requirements, { service: left.answer + right.answer })
@@ -50,7 +53,11 @@ const scheduling = agent('scheduling', { on: Requirements, emits: [Booked] }, as
   ctx.emit(Booked, evt.data)
 })
 
-const spine = await createSpine({ engine: sqlite(path), agents: [inquiry, scheduling, expert], logger: { warn: () => {} } })
+const spine = await createSpine({
+  engine: sqlite(path),
+  agents: [inquiry, scheduling, expert],
+  logger: { warn: () => {} },
+})
 for (const text of ['one', 'two', 'three']) {
   const { request } = await spine.publish(Inquiry, { text }, { session: text, idempotencyKey: text })
   point()

@@ -17,7 +17,11 @@ it('the README program runs, twice in a row on the same file, with visible work 
   const folder = mkdtempSync(join(tmpdir(), 'spine-readme-'))
   try {
     const run = () => {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [compiled.fileOf(program)], { cwd: folder, encoding: 'utf8', timeout: 30_000 })
+      const { status, stdout, stderr } = spawnSync(process.execPath, [compiled.fileOf(program)], {
+        cwd: folder,
+        encoding: 'utf8',
+        timeout: 30_000,
+      })
       return { status, lines: stdout.trim().split('\n'), stderr }
     }
     const types = (lines: readonly string[]) => lines.slice(1).map((line) => line.replace(/^\d+ /, '').trim())
@@ -25,7 +29,9 @@ it('the README program runs, twice in a row on the same file, with visible work 
     const second = run()
     for (const { status, lines, stderr } of [first, second]) {
       expect({ status, head: lines[0] }).toEqual({ status: 0, head: 'done' })
-      expect(stderr).toBe("event-spine: no agent is registered for 'appointment.booked'; the event is kept on the log\n")
+      expect(stderr).toBe(
+        "event-spine: no agent is registered for 'appointment.booked'; the event is kept on the log\n",
+      )
       expect(types(lines)).toEqual([
         'inquiry.received',
         'spine.step.recorded inquiry',

@@ -29,7 +29,10 @@ describeOnEachEngine('directed work', (world) => {
     })
     const spine = await world.open({ agents: [desk, expert] })
     const { request } = await spine.publish(Inquiry, { text: '>' })
-    expect(await spine.waitFor(Booked, { request, within: '5s' })).toMatchObject({ data: { service: '>a!b!c!' }, source: 'desk' })
+    expect(await spine.waitFor(Booked, { request, within: '5s' })).toMatchObject({
+      data: { service: '>a!b!c!' },
+      source: 'desk',
+    })
     const calls = (await world.records(spine)).filter((record) => record.type === 'spine.call.requested')
     expect(calls.map((record) => record.sequence - (calls[0]?.sequence ?? 0))).toEqual([0, 1, 2])
   })
@@ -37,7 +40,9 @@ describeOnEachEngine('directed work', (world) => {
   it('a chain of calls through one slot each finishes: awaiting frees the slot', async () => {
     const Depth = z.object({ depth: z.number() })
     const self = agent('self', { input: Depth, output: Depth, concurrency: 1 })
-    const nested = self.handle(async (evt, ctx) => (evt.data.depth === 0 ? { depth: 0 } : { depth: 1 + (await ctx.call(self, { depth: evt.data.depth - 1 })).depth }))
+    const nested = self.handle(async (evt, ctx) =>
+      evt.data.depth === 0 ? { depth: 0 } : { depth: 1 + (await ctx.call(self, { depth: evt.data.depth - 1 })).depth },
+    )
     const spine = await world.open({ agents: [nested] })
     expect(await (await spine.start(nested, { depth: 10 })).result()).toEqual({ depth: 10 })
     const tooDeep = await spine.start(nested, { depth: 40 })
@@ -57,8 +62,15 @@ describeOnEachEngine('directed work', (world) => {
     })
     const spine = await world.open({ agents: [desk, failing] })
     const { request } = await spine.publish(Inquiry, { text: 'a' })
-    expect(await spine.settled(request)).toMatchObject({ status: 'failed', deadLetters: [expect.stringMatching(/\/failing$/)] })
-    expect(caught).toMatchObject({ code: 'SPINE_CALL_FAILED', agent: 'failing', cause: { message: 'out of order', code: 'E_ORDER' } })
+    expect(await spine.settled(request)).toMatchObject({
+      status: 'failed',
+      deadLetters: [expect.stringMatching(/\/failing$/)],
+    })
+    expect(caught).toMatchObject({
+      code: 'SPINE_CALL_FAILED',
+      agent: 'failing',
+      cause: { message: 'out of order', code: 'E_ORDER' },
+    })
   })
 
   it('an uncaught call failure ends the caller at once: its callee has had its retries', async () => {
@@ -96,8 +108,12 @@ describeOnEachEngine('directed work', (world) => {
   })
 
   it('a handoff moves the work and the duty to reply; exactly one owner at any sequence', async () => {
-    const second = agent('second', { input: Question, output: Answer }, (evt) => ({ answer: `second: ${evt.data.question}` }))
-    const first = agent('first', { input: Question, output: Answer }, (evt, ctx) => ctx.handoff(second, { question: `${evt.data.question}?` }))
+    const second = agent('second', { input: Question, output: Answer }, (evt) => ({
+      answer: `second: ${evt.data.question}`,
+    }))
+    const first = agent('first', { input: Question, output: Answer }, (evt, ctx) =>
+      ctx.handoff(second, { question: `${evt.data.question}?` }),
+    )
     const desk = agent('desk', { on: Inquiry, emits: [Booked] }, async (evt, ctx) => {
       const { answer } = await ctx.call(first, { question: evt.data.text })
       ctx.emit(Booked, { service: answer })
@@ -113,7 +129,9 @@ describeOnEachEngine('directed work', (world) => {
   it('two agents that hand off to each other, through a reference', async () => {
     const Count = z.object({ n: z.number() })
     const pong = agent('pong', { input: Count, output: Count })
-    const ping = agent('ping', { input: Count, output: Count }, (evt, ctx) => (evt.data.n >= 6 ? evt.data : ctx.handoff(pong, { n: evt.data.n + 1 })))
+    const ping = agent('ping', { input: Count, output: Count }, (evt, ctx) =>
+      evt.data.n >= 6 ? evt.data : ctx.handoff(pong, { n: evt.data.n + 1 }),
+    )
     const answering = pong.handle((evt, ctx) => ctx.handoff(ping, { n: evt.data.n + 1 }))
     const spine = await world.open({ agents: [ping, answering] })
     expect(await (await spine.start(ping, { n: 0 })).result()).toEqual({ n: 6 })
@@ -132,7 +150,10 @@ describeOnEachEngine('directed work', (world) => {
     const wrong = agent('wrong', { input: Question, output: Answer }, () => ({ answer: 5 }) as never)
     const spine = await world.open({ agents: [wrong] })
     const work = await spine.start(wrong, { question: 'a' })
-    await expect(work.result()).rejects.toMatchObject({ code: 'SPINE_CALL_FAILED', cause: { code: 'SPINE_SCHEMA_INVALID' } })
+    await expect(work.result()).rejects.toMatchObject({
+      code: 'SPINE_CALL_FAILED',
+      cause: { code: 'SPINE_SCHEMA_INVALID' },
+    })
     await expect(spine.start(wrong, { question: 5 } as never)).rejects.toMatchObject({ code: 'SPINE_SCHEMA_INVALID' })
   })
 
@@ -143,7 +164,10 @@ describeOnEachEngine('directed work', (world) => {
       await ctx.call(stranger, { question: 'a' })
     })
     const spine = await world.open({ agents: [reacting, calling] })
-    await expect(spine.start(stranger, { question: 'a' })).rejects.toMatchObject({ code: 'SPINE_AGENT_UNKNOWN', value: 'stranger' })
+    await expect(spine.start(stranger, { question: 'a' })).rejects.toMatchObject({
+      code: 'SPINE_AGENT_UNKNOWN',
+      value: 'stranger',
+    })
     await expect(spine.start(reacting as never, {} as never)).rejects.toMatchObject({ code: 'SPINE_AGENT_INVALID' })
     const { request } = await spine.publish(Inquiry, { text: 'a' })
     expect(await codeOfDeath(spine, request)).toBe('SPINE_AGENT_UNKNOWN')

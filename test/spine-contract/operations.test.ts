@@ -24,17 +24,29 @@ describeOnEachEngine('operating a spine', (world) => {
     const { request, sequence } = await spine.publish(Inquiry, { text: 'a' }, { session: 's' })
     const behind = await spine.publish(Inquiry, { text: 'b' }, { session: 's' })
     await until(async () => (await world.records(spine)).some((record) => record.type === 'spine.call.requested'))
-    expect(await spine.settled(behind.request, { within: 0 })).toMatchObject({ waiting: [{ agent: 'desk', why: 'behind its key' }] })
+    expect(await spine.settled(behind.request, { within: 0 })).toMatchObject({
+      waiting: [{ agent: 'desk', why: 'behind its key' }],
+    })
     await spine.requests.cancel(request, 'the customer left')
     await spine.requests.cancel(request, 'twice is fine')
     expect(await spine.settled(request)).toMatchObject({ status: 'cancelled', waiting: [] })
     expect(reason).toMatchObject({ code: 'SPINE_REQUEST_CANCELLED' })
-    await expect(spine.publish(Booked, { service: 'a' }, { cause: sequence })).rejects.toMatchObject({ code: 'SPINE_REQUEST_CANCELLED' })
+    await expect(spine.publish(Booked, { service: 'a' }, { cause: sequence })).rejects.toMatchObject({
+      code: 'SPINE_REQUEST_CANCELLED',
+    })
     hold.resolve()
     await spine.settled(behind.request)
-    const types = (await world.records(spine)).filter((record) => record.request === request).map((record) => record.type)
-    expect(types).toEqual(['inquiry.received', 'spine.step.started', 'spine.call.requested', 'spine.request.cancelled'].filter((type) => type !== 'spine.step.started'))
-    await expect(spine.requests.cancel('no such request', 'why')).rejects.toMatchObject({ code: 'SPINE_REQUEST_UNKNOWN' })
+    const types = (await world.records(spine))
+      .filter((record) => record.request === request)
+      .map((record) => record.type)
+    expect(types).toEqual(
+      ['inquiry.received', 'spine.step.started', 'spine.call.requested', 'spine.request.cancelled'].filter(
+        (type) => type !== 'spine.step.started',
+      ),
+    )
+    await expect(spine.requests.cancel('no such request', 'why')).rejects.toMatchObject({
+      code: 'SPINE_REQUEST_UNKNOWN',
+    })
   })
 
   it('an effect that started is finished and visible though its request was cancelled', async () => {
@@ -60,7 +72,9 @@ describeOnEachEngine('operating a spine', (world) => {
     hold.resolve()
     await until(async () => (await world.records(spine)).some((record) => record.type === 'spine.step.recorded'))
     expect(aborted).toBe(false)
-    const types = (await world.records(spine)).filter((record) => record.request === request).map((record) => record.type)
+    const types = (await world.records(spine))
+      .filter((record) => record.request === request)
+      .map((record) => record.type)
     expect(types).toEqual(['inquiry.received', 'spine.step.started', 'spine.request.cancelled', 'spine.step.recorded'])
   })
 
@@ -75,7 +89,11 @@ describeOnEachEngine('operating a spine', (world) => {
     const spine = await world.open({ agents: [slow] })
     const { request } = await spine.publish(Inquiry, { text: 'a' }, { deadline: '60ms' })
     expect(await spine.settled(request)).toMatchObject({ status: 'expired', waiting: [], absent: [] })
-    expect(await spine.requests.get(request)).toMatchObject({ status: 'expired', event: { data: { text: 'a' } }, deadline: expect.any(Date) })
+    expect(await spine.requests.get(request)).toMatchObject({
+      status: 'expired',
+      event: { data: { text: 'a' } },
+      deadline: expect.any(Date),
+    })
     hold.resolve()
   })
 
@@ -102,14 +120,19 @@ describeOnEachEngine('operating a spine', (world) => {
     const good = await one.publish(Inquiry, { text: 'good' })
     const bad = await one.publish(Inquiry, { text: 'bad' })
     expect(await one.settled(good.request)).toMatchObject({ status: 'done' })
-    expect(await one.settled(bad.request, { within: '40ms' })).toMatchObject({ status: 'open', waiting: [{ agent: 'flaky', why: 'backing off', since: bad.sequence }] })
+    expect(await one.settled(bad.request, { within: '40ms' })).toMatchObject({
+      status: 'open',
+      waiting: [{ agent: 'flaky', why: 'backing off', since: bad.sequence }],
+    })
     await one.requests.cancel(bad.request, 'no')
     await one.close()
     const two = await world.open({ agents: [flaky] })
     expect(await two.settled(good.request)).toMatchObject({ status: 'done' })
     expect(await two.settled(bad.request)).toMatchObject({ status: 'cancelled' })
     await expect(two.settled('nothing')).rejects.toMatchObject({ code: 'SPINE_REQUEST_UNKNOWN' })
-    await expect(two.settled(good.request, { within: 'soon' as never })).rejects.toMatchObject({ code: 'SPINE_DURATION_INVALID' })
+    await expect(two.settled(good.request, { within: 'soon' as never })).rejects.toMatchObject({
+      code: 'SPINE_DURATION_INVALID',
+    })
   })
 
   it('waitFor finds what comes, what a request already has, and only what matches', async () => {
@@ -121,7 +144,9 @@ describeOnEachEngine('operating a spine', (world) => {
     expect(await waiting).toMatchObject({ sequence, data: { n: 2 } })
     expect(await spine.waitFor(Numbered, { request, within: 0 })).toMatchObject({ sequence })
     expect(await spine.waitFor(Numbered, { session: 's', within: '20ms' })).toBeUndefined()
-    expect(await spine.waitFor(Numbered, { session: 's', after: 0, match: { n: 1 }, within: 0 })).toMatchObject({ data: { n: 1 } })
+    expect(await spine.waitFor(Numbered, { session: 's', after: 0, match: { n: 1 }, within: 0 })).toMatchObject({
+      data: { n: 1 },
+    })
   })
 
   it('log.read pages through any query, both ways; log.tail starts anywhere and sees all in order', async () => {
@@ -166,7 +191,9 @@ describeOnEachEngine('operating a spine', (world) => {
     await two.publish(Inquiry, { text: '3' }, { session: 's' })
     await two.close()
     const three = await world.open({ agents: [fresh] })
-    expect(world.warnings.at(-1)).toMatch(/^agent 'reception' has 2 open deliveries but is not hosted here: .*spine\.agents\.rename\('reception', newName\)/)
+    expect(world.warnings.at(-1)).toMatch(
+      /^agent 'reception' has 2 open deliveries but is not hosted here: .*spine\.agents\.rename\('reception', newName\)/,
+    )
     const both = await three.publish(Inquiry, { text: '4' }, { session: 's' })
     await three.settled(both.request)
     await three.agents.rename('reception', 'front-desk')
@@ -268,8 +295,14 @@ describeOnEachEngine('operating a spine', (world) => {
     const { z } = await import('zod')
     const reference = agent('reference', { input: Question, output: Answer })
     const desk = agent('desk', { on: Inquiry }, () => {})
-    await expect(world.open({ agents: [desk, desk] })).rejects.toMatchObject({ code: 'SPINE_AGENT_INVALID', value: 'desk' })
-    await expect(world.open({ agents: [reference] })).rejects.toMatchObject({ code: 'SPINE_AGENT_INVALID', value: 'reference' })
+    await expect(world.open({ agents: [desk, desk] })).rejects.toMatchObject({
+      code: 'SPINE_AGENT_INVALID',
+      value: 'desk',
+    })
+    await expect(world.open({ agents: [reference] })).rejects.toMatchObject({
+      code: 'SPINE_AGENT_INVALID',
+      value: 'reference',
+    })
     const InquiryTwo = event('inquiry.received', z.object({ text: z.string() }), { version: 2 })
     const other = agent('other', { on: InquiryTwo }, () => {})
     await expect(world.open({ agents: [desk, other] })).rejects.toMatchObject({ code: 'SPINE_EVENT_INVALID' })

@@ -26,7 +26,11 @@ describe('P6: one owner', () => {
     })
     const fresh = agent('late', { on: Inquiry, emits: [Booked] }, (_evt, ctx) => ctx.emit(Booked, { service: 'fresh' }))
     const warnings: string[] = []
-    const stale = await createSpine({ engine: withoutLock(engine), agents: [late], logger: { warn: (line) => warnings.push(line) } })
+    const stale = await createSpine({
+      engine: withoutLock(engine),
+      agents: [late],
+      logger: { warn: (line) => warnings.push(line) },
+    })
     const { request } = await stale.publish(Inquiry, { text: 'a' })
     const owner = await createSpine({ engine: withoutLock(engine), agents: [fresh], logger: { warn: () => {} } })
     expect((await owner.settled(request)).status).toBe('done')

@@ -7,7 +7,13 @@ describeOnEachEngine('publish', (world) => {
   it('returns id, sequence, request and session, the session being the request unless said otherwise', async () => {
     const spine = await world.open({ agents: [] })
     const own = await spine.publish(Inquiry, { text: 'a haircut' })
-    expect(own).toEqual({ id: own.request, sequence: own.sequence, request: own.request, session: own.request, duplicate: false })
+    expect(own).toEqual({
+      id: own.request,
+      sequence: own.sequence,
+      request: own.request,
+      session: own.request,
+      duplicate: false,
+    })
     const named = await spine.publish(Inquiry, { text: 'a haircut' }, { session: 'customer-42' })
     expect(named.session).toBe('customer-42')
     expect(named.sequence).toBe(own.sequence + 1)
@@ -30,7 +36,10 @@ describeOnEachEngine('publish', (world) => {
     expect(otherType.duplicate).toBe(false)
     await first.close()
     const second = await world.open({ agents: [] })
-    expect(await second.publish(Inquiry, { text: 'a' }, { idempotencyKey: 'k1', session: 's' })).toEqual({ ...original, duplicate: true })
+    expect(await second.publish(Inquiry, { text: 'a' }, { idempotencyKey: 'k1', session: 's' })).toEqual({
+      ...original,
+      duplicate: true,
+    })
     await expect(second.publish(Inquiry, { text: 'b' }, { idempotencyKey: 'k1', session: 's' })).rejects.toMatchObject({
       code: 'SPINE_KEY_REUSED',
       outcome: 'refused',
@@ -39,7 +48,9 @@ describeOnEachEngine('publish', (world) => {
 
   it('one key published many times at once is one event', async () => {
     const spine = await world.open({ agents: [] })
-    const all = await Promise.all(Array.from({ length: 20 }, () => spine.publish(Inquiry, { text: 'a' }, { idempotencyKey: 'k', session: 's' })))
+    const all = await Promise.all(
+      Array.from({ length: 20 }, () => spine.publish(Inquiry, { text: 'a' }, { idempotencyKey: 'k', session: 's' })),
+    )
     expect(new Set(all.map(({ sequence }) => sequence)).size).toBe(1)
     expect(all.filter(({ duplicate }) => !duplicate)).toHaveLength(1)
   })
@@ -50,13 +61,22 @@ describeOnEachEngine('publish', (world) => {
     const published = await spine.publishAll(numbers)
     expect(published.map(({ sequence }) => sequence - (published[0]?.sequence ?? 0))).toEqual(numbers.map((_, n) => n))
     const before = (await world.records(spine)).length
-    await expect(spine.publishAll([message(Numbered, { n: 1 }), { type: Numbered, data: { n: 'two' } }], { atomic: true })).rejects.toMatchObject({
+    await expect(
+      spine.publishAll([message(Numbered, { n: 1 }), { type: Numbered, data: { n: 'two' } }], { atomic: true }),
+    ).rejects.toMatchObject({
       code: 'SPINE_SCHEMA_INVALID',
     })
     expect(await world.records(spine)).toHaveLength(before)
-    const together = await spine.publishAll([message(Numbered, { n: 1 }), message(Numbered, { n: 2 })], { atomic: true })
+    const together = await spine.publishAll([message(Numbered, { n: 1 }), message(Numbered, { n: 2 })], {
+      atomic: true,
+    })
     expect(together.map(({ sequence }) => sequence)).toEqual([before + 1, before + 2])
-    await expect(spine.publishAll(Array.from({ length: 257 }, () => message(Numbered, { n: 0 })), { atomic: true })).rejects.toMatchObject({
+    await expect(
+      spine.publishAll(
+        Array.from({ length: 257 }, () => message(Numbered, { n: 0 })),
+        { atomic: true },
+      ),
+    ).rejects.toMatchObject({
       code: 'SPINE_COMMIT_TOO_LARGE',
     })
   })
@@ -67,7 +87,10 @@ describeOnEachEngine('publish', (world) => {
     const answer = await spine.publish(Booked, { service: 'a' }, { cause: question.sequence })
     expect(answer).toMatchObject({ request: question.request, session: 'customer-42' })
     expect(answer.id).toBe(`${question.request}.${answer.sequence}`)
-    await expect(spine.publish(Booked, { service: 'a' }, { cause: 10_000 })).rejects.toMatchObject({ code: 'SPINE_OPTION_INVALID', value: 10_000 })
+    await expect(spine.publish(Booked, { service: 'a' }, { cause: 10_000 })).rejects.toMatchObject({
+      code: 'SPINE_OPTION_INVALID',
+      value: 10_000,
+    })
   })
 
   it('says once when nobody listens to a type', async () => {
@@ -114,7 +137,11 @@ describeOnEachEngine('publish', (world) => {
       const spine = await world.open({ agents: [] })
       const { event } = await import('event-spine')
       const Anything = event('anything.happened', loose)
-      await expect(spine.publish(Anything, data)).rejects.toMatchObject({ name: 'SpineError', code, outcome: 'refused' })
+      await expect(spine.publish(Anything, data)).rejects.toMatchObject({
+        name: 'SpineError',
+        code,
+        outcome: 'refused',
+      })
       expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
       await expect(spine.publish(Anything, deep(60))).resolves.toMatchObject({ duplicate: false })
     })
@@ -127,8 +154,13 @@ describeOnEachEngine('publish', (world) => {
     await expect(publish({ deadline: 0 })).rejects.toMatchObject({ code: 'SPINE_DEADLINE_PAST' })
     await expect(publish({ deadline: 'soon' })).rejects.toMatchObject({ code: 'SPINE_DURATION_INVALID', value: 'soon' })
     await expect(publish({ session: '' })).rejects.toMatchObject({ code: 'SPINE_OPTION_INVALID' })
-    await expect(publish({ session: 's'.repeat(257) })).rejects.toMatchObject({ code: 'SPINE_OPTION_INVALID', limit: 256 })
-    await expect(spine.publish('inquiry.received' as never, {} as never)).rejects.toMatchObject({ code: 'SPINE_EVENT_INVALID' })
+    await expect(publish({ session: 's'.repeat(257) })).rejects.toMatchObject({
+      code: 'SPINE_OPTION_INVALID',
+      limit: 256,
+    })
+    await expect(spine.publish('inquiry.received' as never, {} as never)).rejects.toMatchObject({
+      code: 'SPINE_EVENT_INVALID',
+    })
     const forged = { ...Inquiry, type: 'spine.delivery.completed' }
     await expect(spine.publish(forged, { text: 'a' })).rejects.toMatchObject({ code: 'SPINE_EVENT_INVALID' })
   })

@@ -24,7 +24,12 @@ describeOnEachEngine('agents that react', (world) => {
     const second = await world.open({ agents: [inquiry, scheduling, audit] })
     const again = await second.publish(Inquiry, { text: 'beard' })
     expect(await second.settled(again.request)).toMatchObject({ status: 'done' })
-    expect(heard).toEqual(['scheduling HAIRCUT', 'scheduling BEARD', 'audit requirements.completed', 'audit appointment.booked'])
+    expect(heard).toEqual([
+      'scheduling HAIRCUT',
+      'scheduling BEARD',
+      'audit requirements.completed',
+      'audit appointment.booked',
+    ])
   })
 
   it('P3: what a run emits is on the log only when the run ended well, with its patch and completion', async () => {
@@ -55,7 +60,8 @@ describeOnEachEngine('agents that react', (world) => {
     })
     const spine = await world.open({ agents: [slow] })
     const published = []
-    for (let n = 0; n < 6; n++) for (const session of ['a', 'b', 'c']) published.push(spine.publish(Numbered, { n }, { session }))
+    for (let n = 0; n < 6; n++)
+      for (const session of ['a', 'b', 'c']) published.push(spine.publish(Numbered, { n }, { session }))
     for (const { request } of await Promise.all(published)) await spine.settled(request)
     for (const session of ['a', 'b', 'c']) {
       const own = spans.filter((span) => span.startsWith(session))
@@ -73,7 +79,9 @@ describeOnEachEngine('agents that react', (world) => {
       running--
     })
     const spine = await world.open({ agents: [wide] })
-    const published = await Promise.all(Array.from({ length: 12 }, (_, n) => spine.publish(Numbered, { n }, { session: 'one' })))
+    const published = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => spine.publish(Numbered, { n }, { session: 'one' })),
+    )
     for (const { request } of published) expect((await spine.settled(request)).status).toBe('done')
     expect(most).toBe(3)
   })
@@ -96,7 +104,9 @@ describeOnEachEngine('agents that react', (world) => {
     const { request } = await spine.publish(Inquiry, { text: 'haircut' })
     expect(await spine.settled(request)).toMatchObject({ status: 'done' })
     expect(ran).toEqual(['read', 'book 1', 'book 2', 'book 3'])
-    expect(world.warnings[0]).toMatch(/^agent 'flaky' failed on record \d+ of session '.+': Error: calendar is down \(at .+reactions\.test\.ts.+\); attempt 2 of 5 in \d+ ms$/)
+    expect(world.warnings[0]).toMatch(
+      /^agent 'flaky' failed on record \d+ of session '.+': Error: calendar is down \(at .+reactions\.test\.ts.+\); attempt 2 of 5 in \d+ ms$/,
+    )
   })
 
   it('a failure that the handler caught before a success replays; the handler sees the same error again', async () => {
@@ -124,24 +134,40 @@ describeOnEachEngine('agents that react', (world) => {
     const spine = await world.open({ agents: [careful] })
     const { request } = await spine.publish(Inquiry, { text: 'a' })
     expect((await spine.settled(request)).status).toBe('done')
-    expect(seen).toEqual(['primary ran', 'TypeError no primary E_PRIMARY', 'backup ran', 'TypeError no primary E_PRIMARY'])
+    expect(seen).toEqual([
+      'primary ran',
+      'TypeError no primary E_PRIMARY',
+      'backup ran',
+      'TypeError no primary E_PRIMARY',
+    ])
   })
 
   it('P7: ends in the dead letters with cause, attempts and chain; redrive keeps recorded steps; twice is once', async () => {
     let broken = true
     let reads = 0
-    const inquiry = agent('inquiry', { on: Inquiry, emits: [Requirements] }, (evt, ctx) => ctx.emit(Requirements, { service: evt.data.text }))
-    const scheduling = agent('scheduling', { on: Requirements, emits: [Booked], retry: quickly(3) }, async (evt, ctx) => {
-      await ctx.step('read', () => ++reads)
-      if (broken) throw new Error('no calendar')
-      ctx.emit(Booked, evt.data)
-    })
+    const inquiry = agent('inquiry', { on: Inquiry, emits: [Requirements] }, (evt, ctx) =>
+      ctx.emit(Requirements, { service: evt.data.text }),
+    )
+    const scheduling = agent(
+      'scheduling',
+      { on: Requirements, emits: [Booked], retry: quickly(3) },
+      async (evt, ctx) => {
+        await ctx.step('read', () => ++reads)
+        if (broken) throw new Error('no calendar')
+        ctx.emit(Booked, evt.data)
+      },
+    )
     const spine = await world.open({ agents: [inquiry, scheduling] })
     const { request, sequence } = await spine.publish(Inquiry, { text: 'haircut' })
     const settled = await spine.settled(request)
     expect(settled.status).toBe('failed')
     const [letter] = await spine.deadLetters.list({ request })
-    expect(letter).toMatchObject({ id: settled.deadLetters[0], agent: 'scheduling', attempts: 3, error: { name: 'Error', message: 'no calendar' } })
+    expect(letter).toMatchObject({
+      id: settled.deadLetters[0],
+      agent: 'scheduling',
+      attempts: 3,
+      error: { name: 'Error', message: 'no calendar' },
+    })
     const detail = await spine.deadLetters.get(letter?.id as string)
     expect(detail.chain.map((event) => event.type)).toEqual(['inquiry.received', 'requirements.completed'])
     expect(detail.chain[0]?.sequence).toBe(sequence)
@@ -195,15 +221,19 @@ describeOnEachEngine('agents that react', (world) => {
   it('P9: a handler that runs too long fails with SPINE_TIMEOUT and its signal; nothing it does later counts', async () => {
     const late = deferred()
     let aborted: unknown
-    const hanging = agent('hanging', { on: Inquiry, emits: [Booked], timeout: '30ms', retry: quickly(1) }, async (_evt, ctx) => {
-      await ctx.step('hang', ({ signal }) => {
-        signal.addEventListener('abort', () => {
-          aborted = signal.reason
+    const hanging = agent(
+      'hanging',
+      { on: Inquiry, emits: [Booked], timeout: '30ms', retry: quickly(1) },
+      async (_evt, ctx) => {
+        await ctx.step('hang', ({ signal }) => {
+          signal.addEventListener('abort', () => {
+            aborted = signal.reason
+          })
+          return late.promise.then(() => null)
         })
-        return late.promise.then(() => null)
-      })
-      ctx.emit(Booked, { service: 'too late' })
-    })
+        ctx.emit(Booked, { service: 'too late' })
+      },
+    )
     const spine = await world.open({ agents: [hanging] })
     const { request } = await spine.publish(Inquiry, { text: 'a' })
     const { deadLetters } = await spine.settled(request)

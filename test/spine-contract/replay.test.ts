@@ -1,6 +1,6 @@
 import { agent } from 'event-spine'
 import { expect, it } from 'vitest'
-import { Booked, deferred, Inquiry, quickly } from '../support/vocabulary.ts'
+import { Answer, Booked, deferred, Inquiry, Question, quickly } from '../support/vocabulary.ts'
 import { describeOnEachEngine } from '../support/world.ts'
 
 /** A spine that is closed without a chance to end anything: what a kill leaves, as far as one process can show it. */
@@ -54,8 +54,12 @@ describeOnEachEngine('runs and their replay', (world) => {
     const hold = deferred()
     const racing = (slow: string) =>
       agent('racing', { on: Inquiry }, async (_evt, ctx) => {
-        const after = (name: string) => new Promise<string>((resolve) => setTimeout(() => resolve(name), name === slow ? 30 : 1))
-        const winner = await Promise.race([ctx.step('left', () => after('left')), ctx.step('right', () => after('right'))])
+        const after = (name: string) =>
+          new Promise<string>((resolve) => setTimeout(() => resolve(name), name === slow ? 30 : 1))
+        const winner = await Promise.race([
+          ctx.step('left', () => after('left')),
+          ctx.step('right', () => after('right')),
+        ])
         winners.push(winner)
         await ctx.step('hold', () => (slow === 'left' ? hold.promise.then(() => null) : null))
       })
@@ -98,10 +102,42 @@ describeOnEachEngine('runs and their replay', (world) => {
     })
     const spine = await world.open({ agents: [turns] })
     const inTurn = await spine.publish(Inquiry, { text: 'in turn' })
-    expect(await spine.waitFor(Booked, { request: inTurn.request, within: '5s' })).toMatchObject({ data: { service: '6' } })
+    expect(await spine.waitFor(Booked, { request: inTurn.request, within: '5s' })).toMatchObject({
+      data: { service: '6' },
+    })
     const parallel = await spine.publish(Inquiry, { text: 'parallel' })
     const { deadLetters } = await spine.settled(parallel.request)
     expect((await spine.deadLetters.get(deadLetters[0] as string)).error.code).toBe('SPINE_STEP_NAME')
+  })
+
+  it('a new attempt may take another way: a call that the last one left open holds nothing up', async () => {
+    const answer = deferred()
+    const expert = agent('expert', { input: Question, output: Answer }, async (_evt, ctx) => {
+      await ctx.step('think', () => answer.promise.then(() => null))
+      return { answer: 'too late' }
+    })
+    const ways: string[] = []
+    const trying = agent('trying', { on: Inquiry, retry: quickly(3) }, async (_evt, ctx) => {
+      const direct = await ctx
+        .step('direct', () => {
+          if (ctx.attempt === 1) throw new Error('not today')
+          return 'direct'
+        })
+        .catch(() => undefined)
+      if (direct === undefined) {
+        void ctx.call(expert, { question: 'how' })
+        await ctx.step('give up', () => {
+          throw new Error('attempt over')
+        })
+      }
+      answer.resolve()
+      await ctx.step('first', () => new Promise((resolve) => setTimeout(() => resolve(null), 20)))
+      ways.push(await ctx.step('second', () => `${direct}`))
+    })
+    const spine = await world.open({ agents: [trying, expert] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' })
+    expect(await spine.settled(request, { within: '5s' })).toMatchObject({ status: 'done' })
+    expect(ways).toEqual(['direct'])
   })
 
   it('a handler that changed under a run pauses it with a readable difference; the old code finishes it', async () => {
@@ -127,7 +163,10 @@ describeOnEachEngine('runs and their replay', (world) => {
     await until(() => world.warnings.some((line) => line.includes('SPINE_REPLAY_MISMATCH')))
     expect(world.warnings.at(-1)).toContain("The journal goes on with 'read#0'")
     expect(world.warnings.at(-1)).toContain("asks for 'fetch#0'")
-    expect(await two.settled(request, { within: 50 })).toMatchObject({ status: 'open', waiting: [{ agent: 'changing', why: 'paused' }] })
+    expect(await two.settled(request, { within: 50 })).toMatchObject({
+      status: 'open',
+      waiting: [{ agent: 'changing', why: 'paused' }],
+    })
     await two.close(abruptly)
     const three = await world.open({ agents: [original(false)] })
     expect((await three.settled(request)).status).toBe('done')

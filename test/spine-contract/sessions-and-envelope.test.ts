@@ -7,17 +7,26 @@ import { describeOnEachEngine } from '../support/world.ts'
 describeOnEachEngine('sessions and the envelope', (world) => {
   it('a patch is visible at once to its run, and to others with the commit; last commit wins per key', async () => {
     const seen: unknown[] = []
-    const counting = agent('counting', { on: Numbered, session: z.object({ sum: z.number(), last: z.number() }) }, (evt, ctx) => {
-      const sum = (ctx.session.state.sum ?? 0) + evt.data.n
-      ctx.session.set({ sum })
-      ctx.session.set({ last: evt.data.n })
-      seen.push(ctx.session.state)
-    })
+    const counting = agent(
+      'counting',
+      { on: Numbered, session: z.object({ sum: z.number(), last: z.number() }) },
+      (evt, ctx) => {
+        const sum = (ctx.session.state.sum ?? 0) + evt.data.n
+        ctx.session.set({ sum })
+        ctx.session.set({ last: evt.data.n })
+        seen.push(ctx.session.state)
+      },
+    )
     const spine = await world.open({ agents: [counting] })
     for (const n of [1, 2, 3]) await spine.publish(Numbered, { n }, { session: 's' })
     const { request } = await spine.publish(Numbered, { n: 4 }, { session: 's' })
     await spine.settled(request)
-    expect(seen).toEqual([{ sum: 1, last: 1 }, { sum: 3, last: 2 }, { sum: 6, last: 3 }, { sum: 10, last: 4 }])
+    expect(seen).toEqual([
+      { sum: 1, last: 1 },
+      { sum: 3, last: 2 },
+      { sum: 6, last: 3 },
+      { sum: 10, last: 4 },
+    ])
     expect((await spine.sessions.get('s')).state).toEqual({ sum: 10, last: 4 })
   })
 
@@ -49,7 +58,9 @@ describeOnEachEngine('sessions and the envelope', (world) => {
     expect((await spine.settled(good.request)).status).toBe('done')
     const bad = await spine.publish(Inquiry, { text: 'bad' }, { session: 's' })
     const { deadLetters } = await spine.settled(bad.request)
-    expect((await spine.deadLetters.get(deadLetters[0] as string)).error).toMatchObject({ code: 'SPINE_SCHEMA_INVALID' })
+    expect((await spine.deadLetters.get(deadLetters[0] as string)).error).toMatchObject({
+      code: 'SPINE_SCHEMA_INVALID',
+    })
     expect((await spine.sessions.get('s')).state).toEqual({ name: 'Ada' })
   })
 
@@ -118,7 +129,9 @@ describeOnEachEngine('sessions and the envelope', (world) => {
     const { request } = await spine.publish(Inquiry, { text: 'a' }, { session: 'mine' })
     await spine.settled(request)
     expect(places.sort()).toEqual(['1 other other', '2 mine mine'])
-    const keys = (await world.records(spine)).filter((record) => record.type === 'number.drawn').map((record) => record.key)
+    const keys = (await world.records(spine))
+      .filter((record) => record.type === 'number.drawn')
+      .map((record) => record.key)
     expect(keys).toEqual(['other', 'lane-7'])
     expect((await spine.sessions.get('other')).state).toEqual({ n: 1 })
   })

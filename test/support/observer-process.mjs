@@ -6,7 +6,8 @@ import { sqlite } from 'event-spine/sqlite'
 process.on('message', async (message) => {
   try {
     const state = initialState()
-    for await (const record of message.path === undefined ? message.records : recordsOf(message.path)) evolve(state, record)
+    for await (const record of message.path === undefined ? message.records : recordsOf(message.path))
+      evolve(state, record)
     process.send({ state: encodeState(state) })
   } catch (error) {
     process.send({ error: String(error?.stack ?? error) })

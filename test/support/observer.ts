@@ -9,7 +9,9 @@ export class Observer {
   #child: ChildProcess | undefined
 
   async stateOf(observed: Observed): Promise<string> {
-    this.#child ??= fork(new URL('./observer-process.mjs', import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child ??= fork(new URL('./observer-process.mjs', import.meta.url), {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     const child = this.#child
     const answer = new Promise<{ state?: string; error?: string }>((resolve, reject) => {
       child.once('message', (message) => resolve(message as { state?: string; error?: string }))

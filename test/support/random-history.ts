@@ -5,7 +5,7 @@ import type { DeliveryRecords, DeliveryView, LogBuilder, StateView } from './log
 /** Three numbers from which one record is chosen, given what is open at that moment. */
 export type Choice = readonly [action: number, first: number, second: number]
 
-export const randomChoices = (maxLength = 60): fc.Arbitrary<readonly Choice[]> =>
+export const randomChoices = (maxLength = 40): fc.Arbitrary<readonly Choice[]> =>
   fc.array(fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999)), { minLength: 5, maxLength, size: 'max' })
 
 const AGENTS = ['ann', 'ben', 'cas', 'dot']
@@ -20,13 +20,14 @@ const pick = <Item>(list: readonly Item[], number: number): Item => list[number 
 export function writeHistory(log: LogBuilder, view: () => StateView, choices: readonly Choice[]): void {
   for (const name of AGENTS.slice(0, 3)) log.register(name, { on: TYPES.slice(0, 2) })
   const ended: DeliveryRecords[] = []
+  let state = view()
   for (const choice of choices) {
-    const state = view()
     const before = new Set(state.deliveries.map(({ id }) => id))
     // A redrive opens a delivery again.
     const gone = ended.filter(({ id }) => !before.has(id))
     writeOne(log, state, gone, choice)
-    const after = new Set(view().deliveries.map(({ id }) => id))
+    state = view()
+    const after = new Set(state.deliveries.map(({ id }) => id))
     for (const id of before) if (!after.has(id)) ended.push(named(log, id))
   }
 }
@@ -92,6 +93,7 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
   const open = delivery?.run?.commands.filter(({ ended }) => ended === 0) ?? []
   const timer = open.find(({ kind }) => kind === 'sleep')
   const calls = delivery?.run?.commands.filter(({ kind }) => kind === 'call').length ?? 0
+  if (timer !== undefined && second % 4 === 1) return void run.fire(timer.name)
   switch (Math.floor(action / 100) % 10) {
     case 0:
       return void run.step(pick(STEPS, second), { failed: second % 4 === 0, basis: 1, version: '1' })

@@ -3,7 +3,10 @@ import { event } from 'event-spine'
 import { z } from 'zod'
 
 export const Inquiry = event('inquiry.received', z.object({ text: z.string() }))
-export const Requirements = event('requirements.completed', z.object({ service: z.string(), day: z.string().optional() }))
+export const Requirements = event(
+  'requirements.completed',
+  z.object({ service: z.string(), day: z.string().optional() }),
+)
 export const Booked = event('appointment.booked', z.object({ service: z.string() }))
 export const Numbered = event('number.drawn', z.object({ n: z.number() }))
 

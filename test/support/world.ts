@@ -2,7 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createSpine, type Engine, encodeState, type LogRecord, type Spine, type SpineOptions, stateOf } from 'event-spine'
+import {
+  createSpine,
+  type Engine,
+  encodeState,
+  type LogRecord,
+  type Spine,
+  type SpineOptions,
+  stateOf,
+} from 'event-spine'
 import { memory } from 'event-spine/memory'
 import { sqlite } from 'event-spine/sqlite'
 import { afterAll, afterEach, describe, expect } from 'vitest'
@@ -94,7 +102,11 @@ function worldOn(create: () => Storage): World {
     async open(options) {
       storage ??= create()
       const lines = warnings
-      const spine = await createSpine({ engine: storage.engine(), logger: { warn: (line) => lines.push(line) }, ...options })
+      const spine = await createSpine({
+        engine: storage.engine(),
+        logger: { warn: (line) => lines.push(line) },
+        ...options,
+      })
       const { close } = spine
       spine.close = async (closing) => {
         isClosed.add(spine)

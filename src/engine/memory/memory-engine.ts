@@ -34,7 +34,9 @@ export class MemoryEngine implements Engine {
 
   async open(): Promise<void> {
     if (this.#isOpen) {
-      throw new SpineError('SPINE_ENGINE_LOCKED', 'This memory log is open already.', { fix: 'Close the spine that uses it first.' })
+      throw new SpineError('SPINE_ENGINE_LOCKED', 'This memory log is open already.', {
+        fix: 'Close the spine that uses it first.',
+      })
     }
     this.#isOpen = true
     this.#feed.start(this.#last())
@@ -103,11 +105,14 @@ export class MemoryEngine implements Engine {
     const known = this.#commits.get(commit.id)
     if (known !== undefined) return { status: 'duplicate', ...known }
     const moved = commit.guards?.find(({ head, notAfter }) => (this.#heads.get(head) ?? 0) > notAfter)
-    if (moved !== undefined) return { status: 'conflict', head: moved.head, at: this.#heads.get(moved.head) as Sequence }
+    if (moved !== undefined)
+      return { status: 'conflict', head: moved.head, at: this.#heads.get(moved.head) as Sequence }
     const key = commit.key && JSON.stringify([commit.key.scope, commit.key.name])
     const used = key && this.#keys.get(key)
     if (used) {
-      return used.print === commit.key?.print ? { status: 'duplicate', ...used.place } : { status: 'key-reused', first: used.place.first }
+      return used.print === commit.key?.print
+        ? { status: 'duplicate', ...used.place }
+        : { status: 'key-reused', first: used.place.first }
     }
     const place = { first: this.#last() + 1, last: this.#last() + commit.records.length }
     for (const { data, ...header } of commit.records) {
@@ -133,6 +138,9 @@ export class MemoryEngine implements Engine {
   }
 
   #requireOpen(): void {
-    if (!this.#isOpen) throw new SpineError('SPINE_CLOSED', 'This memory log is not open.', { fix: 'Open it, or use the spine before closing it.' })
+    if (!this.#isOpen)
+      throw new SpineError('SPINE_CLOSED', 'This memory log is not open.', {
+        fix: 'Open it, or use the spine before closing it.',
+      })
   }
 }

@@ -31,7 +31,9 @@ export class BatchWriter {
     this.#putHead = database.prepare('INSERT OR REPLACE INTO heads VALUES (?, ?)')
     this.#putKey = database.prepare('INSERT INTO keys VALUES (?, ?, ?, ?, ?)')
     this.#putMention = database.prepare('INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)')
-    const last = database.prepare('SELECT link FROM commits WHERE link IS NOT NULL ORDER BY first DESC LIMIT 1').get() as { link: Uint8Array } | undefined
+    const last = database
+      .prepare('SELECT link FROM commits WHERE link IS NOT NULL ORDER BY first DESC LIMIT 1')
+      .get() as { link: Uint8Array } | undefined
     this.#link = last?.link ?? new Uint8Array(HASH_BYTES)
   }
 

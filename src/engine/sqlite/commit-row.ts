@@ -73,8 +73,14 @@ function briefHeader(record: NewRecord, lead: NewRecord): object {
   }
 }
 
-function withMention(mentions: CommitRow['mentions'], kind: 'session' | 'request', name: string): CommitRow['mentions'] {
-  return mentions.some(([knownKind, known]) => knownKind === kind && known === name) ? mentions : [...mentions, [kind, name]]
+function withMention(
+  mentions: CommitRow['mentions'],
+  kind: 'session' | 'request',
+  name: string,
+): CommitRow['mentions'] {
+  return mentions.some(([knownKind, known]) => knownKind === kind && known === name)
+    ? mentions
+    : [...mentions, [kind, name]]
 }
 
 /** A row as it is read. */
@@ -97,7 +103,9 @@ export function decodeRow(row: StoredRow, path: string): LogRecord[] {
   if (headers.length !== count || data.length !== count || row.hashes.length !== count * 32) {
     throw corrupt(path, `commit ${row.first} does not hold ${count} records`)
   }
-  return headers.map((header, index) => decodeRecord(header as Partial<LogRecord>, freezeJson(data[index] as Json), row, index))
+  return headers.map((header, index) =>
+    decodeRecord(header as Partial<LogRecord>, freezeJson(data[index] as Json), row, index),
+  )
 }
 
 function decodeRecord(header: Partial<LogRecord>, data: Json, row: StoredRow, index: number): LogRecord {

@@ -30,7 +30,11 @@ export function sqlite(path: string, options: SqliteOptions = {}): Engine {
   }
   const { maxBytes } = options
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes >= 64 * 1024)) {
-    throw new SpineError('SPINE_OPTION_INVALID', `sqlite: maxBytes is ${maxBytes}.`, { value: maxBytes, limit: 64 * 1024, fix: 'Use a whole number of at least 65,536.' })
+    throw new SpineError('SPINE_OPTION_INVALID', `sqlite: maxBytes is ${maxBytes}.`, {
+      value: maxBytes,
+      limit: 64 * 1024,
+      fix: 'Use a whole number of at least 65,536.',
+    })
   }
   if (options.readOnly === true) return new SqliteObserver(path)
   return new SqliteEngine({ path, maxBytes, lockWaitMs: durationMs(options.lockWait ?? '5s', 'sqlite: lockWait') })

@@ -53,11 +53,15 @@ export async function loadDriver(probes: readonly Probe[] = PROBES): Promise<Sql
       found.push(`${probe.name}: ${(error as Error).message.split('\n')[0]}`)
     }
   }
-  throw new SpineError('SPINE_NO_SQLITE', `No SQLite of version ${SQLITE_VERSION_MIN} or later was found on Node ${process.version} (${found.join('; ')}).`, {
-    value: found,
-    limit: SQLITE_VERSION_MIN,
-    fix: "Run 'npm install better-sqlite3@12' with its install script allowed, or use Node 22.22 or later, which has SQLite built in.",
-  })
+  throw new SpineError(
+    'SPINE_NO_SQLITE',
+    `No SQLite of version ${SQLITE_VERSION_MIN} or later was found on Node ${process.version} (${found.join('; ')}).`,
+    {
+      value: found,
+      limit: SQLITE_VERSION_MIN,
+      fix: "Run 'npm install better-sqlite3@12' with its install script allowed, or use Node 22.22 or later, which has SQLite built in.",
+    },
+  )
 }
 
 function versionOf(database: SqliteDatabase): string {
@@ -91,7 +95,8 @@ async function loadNodeSqlite(): Promise<Omit<SqliteDriver, 'name' | 'version'>>
 function quietly<Result>(load: () => Result): Result {
   const { emitWarning } = process
   process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
-    if (!String(warning).includes('SQLite is an experimental feature')) Reflect.apply(emitWarning, process, [warning, ...rest])
+    if (!String(warning).includes('SQLite is an experimental feature'))
+      Reflect.apply(emitWarning, process, [warning, ...rest])
   }) as typeof process.emitWarning
   try {
     return load()

@@ -67,12 +67,17 @@ export class SqliteEngine implements Engine {
   }
 
   durability(): Durability {
-    return { level: 'power-loss', evidence: this.#evidence || 'not open yet; synchronous=FULL is set and read back when it is' }
+    return {
+      level: 'power-loss',
+      evidence: this.#evidence || 'not open yet; synchronous=FULL is set and read back when it is',
+    }
   }
 
   async open(): Promise<void> {
     if (this.#writer !== undefined) {
-      throw new SpineError('SPINE_ENGINE_LOCKED', `${this.#options.path} is open already, in this very engine.`, { fix: 'Close the spine that uses it first.' })
+      throw new SpineError('SPINE_ENGINE_LOCKED', `${this.#options.path} is open already, in this very engine.`, {
+        fix: 'Close the spine that uses it first.',
+      })
     }
     const { path, maxBytes, lockWaitMs } = this.#options
     translated(path, () => mkdirSync(dirname(path), { recursive: true }))
@@ -81,7 +86,8 @@ export class SqliteEngine implements Engine {
       { onDurable: (last) => this.#acknowledge(last), onFailed: (error) => this.#fail(error) },
     )
     try {
-      if (ready.synchronous !== 2) throw new SpineError('SPINE_LOG_FAILED', `${path}: synchronous reads ${ready.synchronous}, not 2 (FULL).`)
+      if (ready.synchronous !== 2)
+        throw new SpineError('SPINE_LOG_FAILED', `${path}: synchronous reads ${ready.synchronous}, not 2 (FULL).`)
       this.#reader = new SqliteReader(openForReading(await loadDriver(), path), path)
       this.#begin(this.#reader)
     } catch (error) {
@@ -169,8 +175,8 @@ export class SqliteEngine implements Engine {
   #accept(commit: Commit, writer: WriterThread): AppendOutcome {
     const row = encodeCommit(commit, this.#last + 1)
     const place = { first: row.first, last: row.last }
-    for (const { data, ...header } of commit.records) {
-      this.#pending.push(Object.freeze({ ...header, sequence: ++this.#last, data: data?.value ?? null }))
+    for (const record of commit.records) {
+      this.#pending.push({ ...record, sequence: ++this.#last, data: record.data?.value ?? null })
     }
     for (const head of row.moves) this.#heads.set(head, row.last)
     if (commit.key !== undefined) this.#pendingKeys.set(keyText(commit.key), { ...place, print: commit.key.print })
@@ -182,7 +188,8 @@ export class SqliteEngine implements Engine {
   #repeated(id: string): Place | undefined {
     if (!this.#idsLoaded) {
       this.#idsLoaded = true
-      for (const { id: known, first, last } of [...this.#requireReader().recentCommits()].reverse()) this.#rememberId(known, { first, last })
+      for (const { id: known, first, last } of [...this.#requireReader().recentCommits()].reverse())
+        this.#rememberId(known, { first, last })
     }
     return this.#recentIds.get(id)
   }
@@ -211,7 +218,8 @@ export class SqliteEngine implements Engine {
     }
     this.#feed.feed(records)
     let done = 0
-    while (done < this.#waiting.length && (this.#waiting[done] as Acknowledgement).at <= last) (this.#waiting[done++] as Acknowledgement).resolve()
+    while (done < this.#waiting.length && (this.#waiting[done] as Acknowledgement).at <= last)
+      (this.#waiting[done++] as Acknowledgement).resolve()
     if (done > 0) this.#waiting = this.#waiting.slice(done)
   }
 

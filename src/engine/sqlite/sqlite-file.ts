@@ -66,11 +66,15 @@ function requireOurs(database: SqliteDatabase, path: string): void {
   const row = database.prepare("SELECT value FROM meta WHERE name = 'format'").get() as { value: number } | undefined
   if (row === undefined) throw corrupt(path, 'the log has no format version')
   if (row.value > FORMAT) {
-    throw new SpineError('SPINE_LOG_NEWER', `${path} has format ${row.value}; this version of Event Spine reads ${FORMAT}.`, {
-      value: row.value,
-      limit: FORMAT,
-      fix: 'Upgrade event-spine to the version that wrote it.',
-    })
+    throw new SpineError(
+      'SPINE_LOG_NEWER',
+      `${path} has format ${row.value}; this version of Event Spine reads ${FORMAT}.`,
+      {
+        value: row.value,
+        limit: FORMAT,
+        fix: 'Upgrade event-spine to the version that wrote it.',
+      },
+    )
   }
 }
 
@@ -98,7 +102,8 @@ export function asSpineError(path: string, error: unknown): unknown {
   if (SpineError.is(error)) return error
   const { message } = error as Error
   const text = `${(error as { code?: string }).code ?? ''} ${message}`
-  if (/not a database|malformed|CORRUPT|NOTADB|no such (?:table|column)/i.test(text)) return corrupt(path, `the file is damaged or not a log (${message})`, error)
+  if (/not a database|malformed|CORRUPT|NOTADB|no such (?:table|column)/i.test(text))
+    return corrupt(path, `the file is damaged or not a log (${message})`, error)
   if (/disk is full|SQLITE_FULL|ENOSPC/i.test(text)) {
     return new SpineError('SPINE_LOG_FULL', `${path} cannot grow: ${message}.`, {
       value: path,
@@ -113,5 +118,10 @@ export function asSpineError(path: string, error: unknown): unknown {
       fix: 'Check that the path exists and that this process may write there.',
     })
   }
-  return new SpineError('SPINE_LOG_FAILED', `${path}: ${message}.`, { value: path, cause: error, outcome: 'unknown', fix: 'Look at the disk, then open the log again.' })
+  return new SpineError('SPINE_LOG_FAILED', `${path}: ${message}.`, {
+    value: path,
+    cause: error,
+    outcome: 'unknown',
+    fix: 'Look at the disk, then open the log again.',
+  })
 }

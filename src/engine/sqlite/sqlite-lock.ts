@@ -44,7 +44,9 @@ function tryTake(database: SqliteDatabase, claim: string): boolean {
   try {
     database.exec('PRAGMA journal_mode = WAL')
     database.exec('BEGIN EXCLUSIVE')
-    database.exec('CREATE TABLE IF NOT EXISTS holder (one INTEGER PRIMARY KEY CHECK (one = 1), claim TEXT, since TEXT, title TEXT)')
+    database.exec(
+      'CREATE TABLE IF NOT EXISTS holder (one INTEGER PRIMARY KEY CHECK (one = 1), claim TEXT, since TEXT, title TEXT)',
+    )
     database
       .prepare("INSERT OR REPLACE INTO holder VALUES (1, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?)")
       .run(claim, process.title.slice(0, 100))
@@ -71,7 +73,9 @@ function rollBack(database: SqliteDatabase): void {
 
 function holderOf(database: SqliteDatabase): string {
   try {
-    const row = database.prepare('SELECT claim, since, title FROM holder').get() as { claim: string; since: string; title: string } | undefined
+    const row = database.prepare('SELECT claim, since, title FROM holder').get() as
+      | { claim: string; since: string; title: string }
+      | undefined
     if (row === undefined) return 'another process'
     const [pid, host] = row.claim.split('/')
     return `process ${pid} on ${host} ('${row.title}', since ${row.since})`

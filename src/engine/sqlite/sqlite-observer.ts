@@ -36,7 +36,10 @@ export class SqliteObserver implements Engine {
 
   async open(): Promise<void> {
     if (!existsSync(this.#path)) {
-      throw new SpineError('SPINE_LOG_FAILED', `There is no log at ${this.#path}.`, { value: this.#path, fix: 'Check the path; the owner creates the file.' })
+      throw new SpineError('SPINE_LOG_FAILED', `There is no log at ${this.#path}.`, {
+        value: this.#path,
+        fix: 'Check the path; the owner creates the file.',
+      })
     }
     this.#reader = new SqliteReader(openForReading(await loadDriver(), this.#path), this.#path)
     this.#feed.start(this.#reader.head())
@@ -98,6 +101,9 @@ export class SqliteObserver implements Engine {
   }
 
   #readOnly(): SpineError {
-    return new SpineError('SPINE_READ_ONLY', `${this.#path} was opened read-only.`, { value: this.#path, fix: 'Open it without readOnly, in the process that owns it.' })
+    return new SpineError('SPINE_READ_ONLY', `${this.#path} was opened read-only.`, {
+      value: this.#path,
+      fix: 'Open it without readOnly, in the process that owns it.',
+    })
   }
 }

@@ -42,17 +42,24 @@ export class SqliteReader {
     return new Map(rows.map(({ name, at }) => [name, at]))
   }
 
-  key(scope: string, name: string): { readonly print: string; readonly first: Sequence; readonly last: Sequence } | undefined {
+  key(
+    scope: string,
+    name: string,
+  ): { readonly print: string; readonly first: Sequence; readonly last: Sequence } | undefined {
     return this.#prepare('SELECT print, first, last FROM keys WHERE scope = ? AND name = ?').get(scope, name) as never
   }
 
   /** Ids of the newest commits, for recognising a repeated one after a reopen. */
   recentCommits(): readonly { readonly id: string; readonly first: Sequence; readonly last: Sequence }[] {
-    return this.#prepare('SELECT id, first, last FROM commits ORDER BY first DESC LIMIT ?').all(limits.commitIdWindow) as never
+    return this.#prepare('SELECT id, first, last FROM commits ORDER BY first DESC LIMIT ?').all(
+      limits.commitIdWindow,
+    ) as never
   }
 
   snapshot(name: string): Snapshot | undefined {
-    const row = this.#prepare('SELECT at, state FROM snapshots WHERE name = ?').get(name) as { at: number; state: Uint8Array } | undefined
+    const row = this.#prepare('SELECT at, state FROM snapshots WHERE name = ?').get(name) as
+      | { at: number; state: Uint8Array }
+      | undefined
     return row === undefined ? undefined : { at: row.at, state: new Uint8Array(row.state) }
   }
 
@@ -92,7 +99,10 @@ export class SqliteReader {
   #rows(query: ReadQuery, at: number, backwards: boolean): readonly StoredRow[] {
     const scope = query.request !== undefined ? 'request' : query.session !== undefined ? 'session' : undefined
     // A commit stands under its own session and request, and is mentioned under any further ones.
-    const scoped = scope === undefined ? '' : `AND first IN (SELECT first FROM commits WHERE ${scope} = ? UNION SELECT first FROM mentions WHERE kind = '${scope}' AND name = ?)`
+    const scoped =
+      scope === undefined
+        ? ''
+        : `AND first IN (SELECT first FROM commits WHERE ${scope} = ? UNION SELECT first FROM mentions WHERE kind = '${scope}' AND name = ?)`
     // Either way the commit that contains the position is wanted too, if some of its records lie beyond.
     const range = backwards ? 'first < ?' : 'first > ?'
     const sql = `SELECT first, last, time, session, request, headers, data, hashes FROM commits WHERE ${range} ${scoped} ORDER BY first ${backwards ? 'DESC' : 'ASC'} LIMIT ${ROWS_PER_QUERY}`
@@ -102,18 +112,22 @@ export class SqliteReader {
 
   /** The commit that holds the record after `at` begins above this: reads go by the primary key, not by a scan. */
   #rowStart(at: number): number {
-    const row = this.#prepare('SELECT first, last FROM commits WHERE first <= ? ORDER BY first DESC LIMIT 1').get(at) as { first: number; last: number } | undefined
+    const row = this.#prepare('SELECT first, last FROM commits WHERE first <= ? ORDER BY first DESC LIMIT 1').get(at) as
+      | { first: number; last: number }
+      | undefined
     return row !== undefined && row.last > at ? row.first - 1 : at
   }
 
   #requireDense(rows: readonly StoredRow[], at: number, backwards: boolean): void {
     let expected: number | undefined
     for (const row of backwards ? [...rows].reverse() : rows) {
-      if (expected !== undefined && row.first !== expected) throw corrupt(this.#path, `the records from ${expected} to ${row.first - 1} are missing`)
+      if (expected !== undefined && row.first !== expected)
+        throw corrupt(this.#path, `the records from ${expected} to ${row.first - 1} are missing`)
       expected = row.last + 1
     }
     const [first] = rows
-    if (!backwards && first !== undefined && first.first > at + 1) throw corrupt(this.#path, `the records from ${at + 1} to ${first.first - 1} are missing`)
+    if (!backwards && first !== undefined && first.first > at + 1)
+      throw corrupt(this.#path, `the records from ${at + 1} to ${first.first - 1} are missing`)
   }
 
   #prepare(sql: string): SqliteStatement {
@@ -131,5 +145,9 @@ function isWhole(query: ReadQuery): boolean {
 }
 
 function trimmedBelow(after: number, trimmed: number): SpineError {
-  return new SpineError('SPINE_TRIMMED', `Records up to ${trimmed} have been trimmed.`, { value: after, limit: trimmed + 1, fix: `Read after ${trimmed}.` })
+  return new SpineError('SPINE_TRIMMED', `Records up to ${trimmed} have been trimmed.`, {
+    value: after,
+    limit: trimmed + 1,
+    fix: `Read after ${trimmed}.`,
+  })
 }

@@ -5,7 +5,7 @@
  * Not its job: order, guards, keys: the main thread has decided them before a row gets here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { SpineError } from '../../kernel/errors.ts'
+import type { SpineError } from '../../kernel/errors.ts'
 import { BatchWriter } from './batch-writer.ts'
 import type { CommitRow } from './commit-row.ts'
 import { loadDriver, type SqliteDatabase } from './sqlite-driver.ts'
@@ -100,7 +100,9 @@ function nextMessage(): ToWriter | undefined {
 function trimmer(database: SqliteDatabase, before: number): () => void {
   return () => {
     database.exec('BEGIN IMMEDIATE')
-    const { cut } = database.prepare('SELECT max(last) AS cut FROM commits WHERE last < ?').get(before) as { cut: number | null }
+    const { cut } = database.prepare('SELECT max(last) AS cut FROM commits WHERE last < ?').get(before) as {
+      cut: number | null
+    }
     if (cut !== null) {
       database.prepare('DELETE FROM commits WHERE last <= ?').run(cut)
       database.prepare('DELETE FROM mentions WHERE first <= ?').run(cut)
@@ -110,9 +112,14 @@ function trimmer(database: SqliteDatabase, before: number): () => void {
   }
 }
 
-function snapshotter(database: SqliteDatabase, { name, at, state }: { name: string; at: number; state: Uint8Array }): () => void {
+function snapshotter(
+  database: SqliteDatabase,
+  { name, at, state }: { name: string; at: number; state: Uint8Array },
+): () => void {
   return () => {
-    const put = database.prepare('INSERT INTO snapshots VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at, state = excluded.state WHERE excluded.at >= at')
+    const put = database.prepare(
+      'INSERT INTO snapshots VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at, state = excluded.state WHERE excluded.at >= at',
+    )
     put.run(name, at, state)
   }
 }

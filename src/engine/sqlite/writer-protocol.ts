@@ -11,7 +11,13 @@ export interface WriterOptions {
 export type ToWriter =
   | { readonly kind: 'write'; readonly rows: readonly CommitRow[] }
   | { readonly kind: 'trim'; readonly before: Sequence; readonly call: number }
-  | { readonly kind: 'snapshot'; readonly name: string; readonly at: Sequence; readonly state: Uint8Array; readonly call: number }
+  | {
+      readonly kind: 'snapshot'
+      readonly name: string
+      readonly at: Sequence
+      readonly state: Uint8Array
+      readonly call: number
+    }
   | { readonly kind: 'close' }
 
 /** A `SpineError` that crosses a thread. */

@@ -28,7 +28,10 @@ export class WriterThread {
   }
 
   /** Resolves when the writer holds the lock and the file. @throws what it refused with */
-  static async start(options: WriterOptions, listener: WriterListener): Promise<{ writer: WriterThread; ready: Extract<FromWriter, { kind: 'ready' }> }> {
+  static async start(
+    options: WriterOptions,
+    listener: WriterListener,
+  ): Promise<{ writer: WriterThread; ready: Extract<FromWriter, { kind: 'ready' }> }> {
     const worker = new Worker(new URL('./sqlite-writer.js', import.meta.url), { workerData: options })
     const writer = new WriterThread(worker, listener)
     const ready = await new Promise<Extract<FromWriter, { kind: 'ready' }>>((resolve, reject) => {
@@ -53,7 +56,9 @@ export class WriterThread {
   }
 
   /** Something that is done once, between batches. */
-  call(message: { kind: 'trim'; before: number } | { kind: 'snapshot'; name: string; at: number; state: Uint8Array }): Promise<void> {
+  call(
+    message: { kind: 'trim'; before: number } | { kind: 'snapshot'; name: string; at: number; state: Uint8Array },
+  ): Promise<void> {
     this.#send()
     const call = this.#nextCall++
     return new Promise((resolve, reject) => {
@@ -108,5 +113,9 @@ function errorOf({ code, message, outcome }: ErrorParts): SpineError {
 }
 
 function stopped(cause?: unknown): SpineError {
-  return new SpineError('SPINE_LOG_FAILED', 'The writer of the log stopped.', { cause, outcome: 'unknown', fix: 'Open the log again.' })
+  return new SpineError('SPINE_LOG_FAILED', 'The writer of the log stopped.', {
+    cause,
+    outcome: 'unknown',
+    fix: 'Open the log again.',
+  })
 }

@@ -1,0 +1,15 @@
+import { z } from 'zod'
+
+export const PAYLOAD_BYTES = 300
+
+/** What every event of a bench carries: who it belongs to, and some text. */
+export const Payload = z.object({ index: z.number(), text: z.string() })
+
+/** About `PAYLOAD_BYTES` as JSON. */
+export function payload(index: number): z.infer<typeof Payload> {
+  return { index, text: TEXT }
+}
+
+const TEXT = 'The customer asks for a haircut on Friday. '
+  .repeat(10)
+  .slice(0, PAYLOAD_BYTES - '{"index":123456,"text":""}'.length)

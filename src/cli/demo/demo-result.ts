@@ -1,0 +1,79 @@
+/** What a run came to: the object for programs, the table for people. */
+import Table from 'cli-table3'
+import type { EffectCounts } from './check-ledger.ts'
+import { percentile } from './percentile.ts'
+
+/** The last line of `spine demo --json`. Scripts rely on these names. */
+export interface DemoResult {
+  readonly dialogues: number
+  /** Events of users on the log, that is without the system's own records. */
+  readonly events: number
+  readonly handoffs: number
+  readonly effects: EffectCounts
+  /** The same key again after a crash: the service gave its first answer once more. */
+  readonly repeatedAttempts: number
+  /** From the publish of a turn until it settled, model and services included; `null` when no turn was published. */
+  readonly latencyMs: { readonly p50: number | null; readonly p99: number | null }
+  /** From the first working process being ready to the last settled turn, kills and restarts included. */
+  readonly eventsPerSecond: number
+  readonly kills: number
+}
+
+export interface DemoReport {
+  readonly result: DemoResult
+  readonly turns: { readonly settled: number; readonly all: number }
+  readonly recoveriesMs: readonly number[]
+  /** What another process found on the log, in words; `undefined` when no other process can read it. */
+  readonly observer: string | undefined
+  /** Empty when the run is clean. */
+  readonly faults: readonly string[]
+}
+
+const FAULTS_SHOWN = 10
+
+export function describeReport({ result, turns, recoveriesMs, observer, faults }: DemoReport): string {
+  const { effects, latencyMs } = result
+  const table = new Table({ style: { head: [], border: [] }, colWidths: [34, 60], wordWrap: true })
+  table.push(
+    ['conversations', result.dialogues],
+    ['customer turns settled', `${turns.settled} of ${turns.all}`],
+    ['events on the log', result.events],
+    ['handoffs between agents', result.handoffs],
+    ['effects expected', effects.expected],
+    ['effects done', effects.done],
+    [
+      'missing, doubled, wrong, unordered',
+      [effects.missing, effects.doubled, effects.wrong, effects.outOfOrder].join(', '),
+    ],
+    [
+      'attempts repeated after a crash',
+      `${result.repeatedAttempts}${result.repeatedAttempts === 0 ? '' : ' (same key: the service gave its first answer)'}`,
+    ],
+    [
+      'latency of a turn, p50 / p99',
+      `${milliseconds(latencyMs.p50)} / ${milliseconds(latencyMs.p99)} (model and services included)`,
+    ],
+    ['events a second', result.eventsPerSecond],
+    ['kills', describeKills(result.kills, recoveriesMs)],
+    ['log, read by another process', observer ?? 'a log in memory has no other readers'],
+  )
+  return `${table.toString()}\n${describeVerdict(faults, effects)}`
+}
+
+function describeVerdict(faults: readonly string[], { expected }: EffectCounts): string {
+  if (faults.length === 0)
+    return `Clean: each of the ${expected} effects happened exactly once, in order, with exactly its parameters.`
+  const shown = faults.slice(0, FAULTS_SHOWN).map((fault) => `  ${fault}`)
+  const more = faults.length > FAULTS_SHOWN ? [`  … and ${faults.length - FAULTS_SHOWN} more`] : []
+  return [`FAILED with ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:`, ...shown, ...more].join('\n')
+}
+
+function describeKills(kills: number, recoveriesMs: readonly number[]): string {
+  const [median, longest] = [percentile(recoveriesMs, 0.5), percentile(recoveriesMs, 1)]
+  if (median === undefined || longest === undefined) return String(kills)
+  return `${kills}; next turn settled after ${Math.round(median)} ms (median), ${Math.round(longest)} ms (longest)`
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? 'none' : `${value} ms`
+}

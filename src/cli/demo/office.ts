@@ -1,0 +1,96 @@
+/**
+ * The customer-service office: the events and agents of the demo, on the public API only.
+ *
+ * Job: show the shape of such a program. No agent calls another's code; all that they share is the log.
+ * Not its job: the model, the services (both are passed in), or when a customer speaks (`play-dialogues.ts`).
+ *
+ *   turn.received ─► inquiry ─┬─ call ─► service.X   one for each leading read of the turn, in parallel
+ *                             └─ handoff ─► service.X ─ handoff ─► service.Y   the rest, in order
+ *                                              └─► effect.confirmed ─► document ─► document.written
+ */
+import { z } from 'zod'
+import { type AnyAgent, agent, event, Permanent } from '../../index.ts'
+import { Results, ServiceCall } from './dialogue.ts'
+import { type Model, writeConfirmation } from './model.ts'
+import type { ServiceClient } from './service-client.ts'
+
+const Place = z.object({ dialogue: z.string(), turn: z.number() })
+
+export const TurnReceived = event('turn.received', Place.extend({ text: z.string() }))
+export const EffectConfirmed = event(
+  'effect.confirmed',
+  Place.extend({ ...ServiceCall.omit({ effect: true }).shape, results: Results }),
+)
+export const DocumentWritten = event('document.written', Place.extend({ text: z.string() }))
+
+/** What a service's agent is given: its own calls first, then those that it hands on. */
+const Errand = Place.extend({ calls: z.array(ServiceCall) })
+const Answers = z.object({ answers: z.array(Results) })
+/** What the inquiry agent keeps in the session: the turn that was last read, and what it was about. */
+const Conversation = z.object({ turn: z.number(), intent: z.string() })
+
+export interface OfficeOptions {
+  /** Names of the services; each gets an agent. */
+  readonly services: readonly string[]
+  readonly model: Model
+  readonly client: ServiceClient
+  /** Conversations that are under way at once. */
+  readonly concurrency: number
+}
+
+export function createOffice({ services, model, client, concurrency }: OfficeOptions): readonly AnyAgent[] {
+  const shared = { concurrency, retry: { attempts: 8, backoff: '50ms..2s' } } as const
+  const directedTo = (service: string) =>
+    agent(`service.${service}`, { ...shared, input: Errand, output: Answers, emits: [EffectConfirmed] })
+  const desks = new Map(services.map((service) => [service, directedTo(service)]))
+  const deskOf = ({ service }: ServiceCall) => {
+    const desk = desks.get(service)
+    if (desk === undefined) throw new Permanent(`the office has no agent for the service '${service}'`)
+    return desk
+  }
+
+  const inquiry = agent('inquiry', { ...shared, on: TurnReceived, session: Conversation }, async (evt, ctx) => {
+    const { dialogue, turn } = evt.data
+    const { intent, calls } = await ctx.step('read', ({ signal }) => model.read(dialogue, turn, signal))
+    ctx.session.set({ turn, intent })
+    const reads = leading(calls, (call) => !call.effect)
+    await Promise.all(reads.map((read) => ctx.call(deskOf(read), { dialogue, turn, calls: [read] })))
+    const rest = calls.slice(reads.length)
+    return rest[0] === undefined ? undefined : ctx.handoff(deskOf(rest[0]), { dialogue, turn, calls: rest })
+  })
+
+  const serviceAgents = [...desks].map(([service, desk]) =>
+    desk.handle(async (evt, ctx) => {
+      const { dialogue, turn, calls } = evt.data
+      const own = leading(calls, (call) => call.service === service)
+      const answers: Results[] = []
+      for (const [index, call] of own.entries()) {
+        const { effect, ...order } = call
+        const results = await ctx.step(
+          `${call.method} ${index + 1}`,
+          // Without the key, a service could not tell the second try of an effect from a second wish.
+          ({ idempotencyKey, signal }) =>
+            client.call({ dialogue, ...call, ...(effect ? { idempotencyKey } : {}) }, signal),
+          { effect },
+        )
+        answers.push(results)
+        if (effect) ctx.emit(EffectConfirmed, { dialogue, turn, ...order, results })
+      }
+      const rest = calls.slice(own.length)
+      return rest[0] === undefined ? { answers } : ctx.handoff(deskOf(rest[0]), { dialogue, turn, calls: rest })
+    }),
+  )
+
+  const document = agent('document', { ...shared, on: EffectConfirmed, emits: [DocumentWritten] }, async (evt, ctx) => {
+    const { dialogue, turn, method, parameters } = evt.data
+    const text = await ctx.step('write', () => writeConfirmation(method, parameters))
+    ctx.emit(DocumentWritten, { dialogue, turn, text })
+  })
+
+  return [inquiry, ...serviceAgents, document]
+}
+
+function leading<Item>(items: readonly Item[], matches: (item: Item) => boolean): readonly Item[] {
+  const end = items.findIndex((item) => !matches(item))
+  return end === -1 ? items : items.slice(0, end)
+}

@@ -1,0 +1,106 @@
+/**
+ * The working process: hosts the office on its spine and lets the customers speak. It may be killed at any moment.
+ *
+ * It keeps nothing of its own. What it needs after a kill it finds on the log.
+ */
+import { createSpine, type Spine, SpineError, stateOf } from '../../index.ts'
+import { engineFromUrl } from '../engine-from-url.ts'
+import { childConfig, tellParent } from './child-process.ts'
+import { describeTurn } from './describe-turn.ts'
+import { type Dialogue, readDialogues } from './dialogue.ts'
+import type { Latency } from './latency.ts'
+import { Model } from './model.ts'
+import { fingerprintOf, type Observation, observeLog } from './observe-log.ts'
+import { createOffice } from './office.ts'
+import { type PlayedTurn, playDialogues } from './play-dialogues.ts'
+import { ServiceClient } from './service-client.ts'
+
+export interface WorkerConfig {
+  readonly engineUrl: string
+  readonly dialoguesPath: string
+  readonly servicesUrl: string
+  readonly inFlight: number
+  readonly modelLatency: Latency
+  /** Ms since 1970: when the demo began. */
+  readonly since: number
+  /** The conversation of which a few turns are shown. */
+  readonly shown: string | undefined
+}
+
+export type WorkerMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'resumed'; readonly dialogue: string; readonly turns: number }
+  | ({ readonly kind: 'settled' } & PlayedTurn)
+  | { readonly kind: 'shown'; readonly dialogue: string; readonly turn: number; readonly lines: readonly string[] }
+  | {
+      readonly kind: 'finished'
+      readonly at: number
+      readonly state: string
+      readonly observation: Observation | undefined
+    }
+  | { readonly kind: 'failed'; readonly message: string }
+
+const tell = tellParent<WorkerMessage>
+const config = childConfig<WorkerConfig>()
+
+try {
+  await work()
+  process.exit(0)
+} catch (error) {
+  const known = SpineError.is(error)
+  await tell({
+    kind: 'failed',
+    message: known ? `${error.code}: ${error.message}` : String((error as Error).stack ?? error),
+  })
+  process.exit(1)
+}
+
+async function work(): Promise<void> {
+  const dialogues = await readDialogues(config.dialoguesPath)
+  const spine = await openSpine(dialogues)
+  void tell({ kind: 'ready' })
+  await playDialogues({
+    spine,
+    dialogues,
+    inFlight: config.inFlight,
+    since: config.since,
+    onResumed: (dialogue, turns) => void tell({ kind: 'resumed', dialogue, turns }),
+    onTurn: (played) => report(played, spine, dialogues),
+  })
+  await tell(await finish(spine))
+  await spine.close()
+}
+
+async function openSpine(dialogues: readonly Dialogue[]): Promise<Spine> {
+  const services = new Set(
+    dialogues.flatMap(({ turns }) => turns.flatMap(({ calls = [] }) => calls)).map((call) => call.service),
+  )
+  const agents = createOffice({
+    services: [...services].sort(),
+    model: new Model(new Map(dialogues.map((dialogue) => [dialogue.id, dialogue])), config.modelLatency),
+    client: new ServiceClient(config.servicesUrl),
+    concurrency: Math.max(16, config.inFlight),
+  })
+  return createSpine({ engine: await engineFromUrl(config.engineUrl), agents })
+}
+
+async function report(played: PlayedTurn, spine: Spine, dialogues: readonly Dialogue[]): Promise<void> {
+  const { dialogue, turn, request } = played
+  // Awaited: a turn that nobody heard of must not be followed by the next.
+  await tell({ kind: 'settled', ...played })
+  if (dialogue !== config.shown) return
+  const calls = dialogues.find(({ id }) => id === dialogue)?.turns[turn]?.calls ?? []
+  if (calls.length === 0) return
+  const records = []
+  for await (const record of spine.log.read({ request })) records.push(record)
+  void tell({ kind: 'shown', dialogue, turn, lines: describeTurn(records) })
+}
+
+/** Another process can check the state at this position; a log in memory only this one can read. */
+async function finish(spine: Spine): Promise<WorkerMessage> {
+  const { at } = stateOf(spine)
+  const state = fingerprintOf(stateOf(spine))
+  const inMemory = config.engineUrl === 'memory'
+  const observation = inMemory ? await observeLog(spine.log.read(), { since: config.since, until: at }) : undefined
+  return { kind: 'finished', at, state, observation }
+}

@@ -1,0 +1,80 @@
+/** Each example does what it says it shows, as often as it is run, and leaves nothing behind. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { ROOT } from './root.ts'
+
+const RUN_MS_MAX = 30_000
+/** Not the folder of `npm run example`: someone may be using that while the tests run. */
+const COMPILED = join(ROOT, '.cache', 'examples-test')
+
+/** Lines that must be printed, in this order; others may stand between them. */
+const SHOWN: Readonly<Record<string, readonly string[]>> = {
+  '01-first-event': ['The request is done.', "The session knows: { service: 'haircut' }"],
+  '02-handoff': [
+    'About billing: the refund for "my invoice is wrong" is on its way.',
+    'About repairs: a technician looks at "the boiler drips" tomorrow.',
+    'The log of the second request:',
+    '  spine.call.requested',
+    '  spine.step.recorded by intake',
+    '  spine.session.patched by intake',
+    '  spine.delivery.completed by intake',
+    '  spine.delivery.completed by repairs',
+  ],
+  '03-crash': [
+    'The request has failed after 3 attempts.',
+    'Charges: 1, mails: 0',
+    "Dead letter of 'checkout': the mail server does not answer",
+    'After the redrive the request is done.',
+    'Charges: 1, mails: 1 (receipt 1 over 30 euros)',
+  ],
+}
+
+const names = readdirSync(join(ROOT, 'examples'))
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => file.replace(/\.ts$/, ''))
+
+describe('examples', () => {
+  beforeAll(() => {
+    rmSync(COMPILED, { recursive: true, force: true })
+    const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+    const project = join(ROOT, 'tsconfig.examples.json')
+    const options = [compiler, '-p', project, '--outDir', COMPILED, '--pretty', 'false']
+    const { status, stdout } = spawnSync(process.execPath, options, { cwd: ROOT, encoding: 'utf8' })
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+  }, RUN_MS_MAX)
+
+  it('are all described here', () => {
+    expect(Object.keys(SHOWN).sort()).toEqual([...names].sort())
+  })
+
+  for (const [name, lines] of Object.entries(SHOWN)) {
+    it(`${name} shows what it is about, twice in a row`, () => {
+      const folder = mkdtempSync(join(tmpdir(), 'spine-example-'))
+      try {
+        for (const _time of ['first', 'second']) {
+          const { status, stdout, stderr } = run(name, folder)
+          expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
+          const printed = stdout.split('\n')
+          expect(printed.filter((line) => lines.includes(line))).toEqual(lines)
+          expect(readdirSync(folder)).toEqual([])
+        }
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    })
+  }
+})
+
+/** Started in a folder of its own, which is also where it finds room for temporary files. */
+function run(name: string, folder: string) {
+  return spawnSync(process.execPath, [join(COMPILED, `${name}.js`)], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: RUN_MS_MAX,
+    env: { ...process.env, TMPDIR: folder, TEMP: folder, TMP: folder },
+  })
+}
