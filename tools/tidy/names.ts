@@ -5,6 +5,8 @@ import { type Finding, findPattern, isTest, isTypeScript, type SourceFile } from
 export const FILE_NAME_EXCEPTIONS: Readonly<Record<string, string>> = {
   'src/kernel/ids.ts': 'every kind of id lives here; today there is one',
   'src/coordination/registrations.ts': 'what registering, removing and renaming an agent do to the state, together',
+  'src/cli/demo/services-process.ts': 'a process; what it exports is what it is told and what it says',
+  'src/cli/demo/worker-process.ts': 'a process; what it exports is what it is told and what it says',
   'src/runtime/record-draft.ts': 'the few ways to begin a record that is on its way, together',
   'src/engine/sqlite/sqlite-file.ts': 'opening a file, for the writer and for readers, and translating what it refuses',
   'src/engine/sqlite/sqlite-schema.ts': 'the format on disk: its number, its mark, its tables',

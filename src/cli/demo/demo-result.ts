@@ -33,25 +33,20 @@ const FAULTS_SHOWN = 10
 
 export function describeReport({ result, turns, recoveriesMs, observer, faults }: DemoReport): string {
   const { effects, latencyMs } = result
-  const table = new Table({ style: { head: [], border: [] }, colWidths: [34, 60], wordWrap: true })
+  const { missing, doubled, wrong, outOfOrder } = effects
+  const repeated = result.repeatedAttempts === 0 ? '' : ' (same key: the service gave its first answer)'
+  const table = new Table({ style: { head: [], border: [] }, colWidths: [33, 62], wordWrap: true })
   table.push(
     ['conversations', result.dialogues],
     ['customer turns settled', `${turns.settled} of ${turns.all}`],
     ['events on the log', result.events],
     ['handoffs between agents', result.handoffs],
-    ['effects expected', effects.expected],
-    ['effects done', effects.done],
+    ['effects done', `${effects.done} of ${effects.expected}`],
+    ['faults in the ledger', `missing ${missing}, doubled ${doubled}, wrong ${wrong}, out of order ${outOfOrder}`],
+    ['attempts repeated after a crash', `${result.repeatedAttempts}${repeated}`],
     [
-      'missing, doubled, wrong, unordered',
-      [effects.missing, effects.doubled, effects.wrong, effects.outOfOrder].join(', '),
-    ],
-    [
-      'attempts repeated after a crash',
-      `${result.repeatedAttempts}${result.repeatedAttempts === 0 ? '' : ' (same key: the service gave its first answer)'}`,
-    ],
-    [
-      'latency of a turn, p50 / p99',
-      `${milliseconds(latencyMs.p50)} / ${milliseconds(latencyMs.p99)} (model and services included)`,
+      'latency of a turn, p50 and p99',
+      `${milliseconds(latencyMs.p50)} and ${milliseconds(latencyMs.p99)}, model and services included`,
     ],
     ['events a second', result.eventsPerSecond],
     ['kills', describeKills(result.kills, recoveriesMs)],

@@ -16,7 +16,7 @@ import { type Latency, latencyMs, pauseFor } from './latency.ts'
 import { Ledger } from './ledger.ts'
 import { ServiceDesk } from './service-desk.ts'
 
-export interface ServicesConfig {
+export interface ServicesProcessConfig {
   readonly dialoguesPath: string
   readonly ledgerPath: string
   readonly latency: Latency
@@ -27,7 +27,7 @@ export type ServicesMessage = { readonly kind: 'listening'; readonly port: numbe
 const Request = ServiceCall.extend({ dialogue: z.string(), idempotencyKey: z.string().min(1).max(1000).optional() })
 const BODY_BYTES_MAX = 1024 * 1024
 
-const config = childConfig<ServicesConfig>()
+const config = childConfig<ServicesProcessConfig>()
 const dialogues = await readDialogues(config.dialoguesPath)
 const { ledger, attempts } = await Ledger.open(config.ledgerPath)
 const desk = new ServiceDesk(dialogues, ledger, attempts)

@@ -1,7 +1,7 @@
 /** Holds the services' process for the supervisor. */
 import { CommandError } from '../command-error.ts'
 import { ended, startChildProcess } from './child-process.ts'
-import type { ServicesConfig, ServicesMessage } from './services-process.ts'
+import type { ServicesProcessConfig, ServicesMessage } from './services-process.ts'
 
 export interface Services {
   readonly url: string
@@ -12,7 +12,7 @@ export interface Services {
   stop(): Promise<void>
 }
 
-export async function startServices(config: ServicesConfig, onLine: (line: string) => void): Promise<Services> {
+export async function startServices(config: ServicesProcessConfig, onLine: (line: string) => void): Promise<Services> {
   const child = startChildProcess(new URL('./services-process.js', import.meta.url), config, onLine)
   let stopping = false
   const failed = ended(child).then((how) => {

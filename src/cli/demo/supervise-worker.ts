@@ -11,12 +11,12 @@ import type { Display } from './display.ts'
 import type { KillPlan } from './kill-plan.ts'
 import type { Scoreboard } from './scoreboard.ts'
 import type { Services } from './services.ts'
-import type { WorkerConfig, WorkerMessage } from './worker-process.ts'
+import type { WorkerProcessConfig, WorkerMessage } from './worker-process.ts'
 
 export type Finished = Extract<WorkerMessage, { readonly kind: 'finished' }>
 
 export interface SuperviseOptions {
-  readonly config: WorkerConfig
+  readonly config: WorkerProcessConfig
   readonly plan: KillPlan
   readonly services: Services
   readonly scoreboard: Scoreboard
@@ -30,6 +30,7 @@ const WORST_MOMENT_WITHIN_MS = 250
 /** Resolves when a working process has played everything to its end. */
 export async function superviseWorker(options: SuperviseOptions): Promise<Finished> {
   for (;;) {
+    options.signal.throwIfAborted()
     const finished = await new WorkingLife(options).end()
     if (finished !== undefined) return finished
   }

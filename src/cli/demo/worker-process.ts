@@ -15,7 +15,7 @@ import { createOffice } from './office.ts'
 import { type PlayedTurn, playDialogues } from './play-dialogues.ts'
 import { ServiceClient } from './service-client.ts'
 
-export interface WorkerConfig {
+export interface WorkerProcessConfig {
   readonly engineUrl: string
   readonly dialoguesPath: string
   readonly servicesUrl: string
@@ -41,7 +41,7 @@ export type WorkerMessage =
   | { readonly kind: 'failed'; readonly message: string }
 
 const tell = tellParent<WorkerMessage>
-const config = childConfig<WorkerConfig>()
+const config = childConfig<WorkerProcessConfig>()
 
 try {
   await work()

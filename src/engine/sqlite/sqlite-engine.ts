@@ -114,10 +114,12 @@ export class SqliteEngine implements Engine {
   async close(): Promise<void> {
     const { writer, reader } = { writer: this.#writer, reader: this.#reader }
     this.#writer = undefined
-    await writer?.close()
+    // The writer's connection has to be the last to close: only then does SQLite take the WAL back into the file.
+    await writer?.call({ kind: 'flush' }).catch(() => undefined)
     this.#feed.stopAll()
     this.#reader = undefined
     reader?.close()
+    await writer?.close()
   }
 
   async append(commits: readonly Commit[]): Promise<readonly AppendOutcome[]> {

@@ -82,7 +82,8 @@ async function run(): Promise<void> {
       if (rows.length > 0) write(rows)
       rows = []
       bytes = 0
-      if (message.kind === 'trim') answer(message.call, trimmer(database, message.before))
+      if (message.kind === 'flush') answer(message.call, () => {})
+      else if (message.kind === 'trim') answer(message.call, trimmer(database, message.before))
       else if (message.kind === 'snapshot') answer(message.call, snapshotter(database, message))
       else if (message.kind === 'close') return close()
     }

@@ -10,6 +10,7 @@ export interface WriterOptions {
 
 export type ToWriter =
   | { readonly kind: 'write'; readonly rows: readonly CommitRow[] }
+  | { readonly kind: 'flush'; readonly call: number }
   | { readonly kind: 'trim'; readonly before: Sequence; readonly call: number }
   | {
       readonly kind: 'snapshot'

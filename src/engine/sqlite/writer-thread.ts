@@ -32,7 +32,11 @@ export class WriterThread {
     options: WriterOptions,
     listener: WriterListener,
   ): Promise<{ writer: WriterThread; ready: Extract<FromWriter, { kind: 'ready' }> }> {
-    const worker = new Worker(new URL('./sqlite-writer.js', import.meta.url), { workerData: options })
+    const worker = new Worker(new URL('./sqlite-writer.js', import.meta.url), {
+      workerData: options,
+      // Flags of the main thread (`--input-type`, a loader) are not meant for this file, and some would refuse it.
+      execArgv: [],
+    })
     const writer = new WriterThread(worker, listener)
     const ready = await new Promise<Extract<FromWriter, { kind: 'ready' }>>((resolve, reject) => {
       worker.once('error', (error) => reject(stopped(error)))
@@ -57,8 +61,12 @@ export class WriterThread {
 
   /** Something that is done once, between batches. */
   call(
-    message: { kind: 'trim'; before: number } | { kind: 'snapshot'; name: string; at: number; state: Uint8Array },
+    message:
+      | { kind: 'flush' }
+      | { kind: 'trim'; before: number }
+      | { kind: 'snapshot'; name: string; at: number; state: Uint8Array },
   ): Promise<void> {
+    if (this.#closing) return Promise.reject(stopped())
     this.#send()
     const call = this.#nextCall++
     return new Promise((resolve, reject) => {

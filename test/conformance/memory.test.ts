@@ -1,0 +1,7 @@
+import { engineConformance } from 'event-spine/conformance'
+import { memory } from 'event-spine/memory'
+
+engineConformance('memory', () => {
+  const engine = memory()
+  return { engine: () => engine, remove: () => {} }
+})

@@ -1,0 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { engineConformance } from 'event-spine/conformance'
+import { sqlite } from 'event-spine/sqlite'
+
+engineConformance('sqlite', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'event-spine-engine-'))
+  return {
+    engine: () => sqlite(join(directory, 'log.db'), { lockWait: '100ms' }),
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  }
+})
