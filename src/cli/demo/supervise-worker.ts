@@ -87,7 +87,7 @@ class WorkingLife {
       case 'settled':
         this.#tellRecovery(scoreboard.settled(message))
         display.progress(() => describeProgress(scoreboard))
-        if (plan.takeDue(scoreboard.settledTurns)) this.#orderKill()
+        if (this.#killTimer === undefined && plan.takeDue(scoreboard.settledTurns)) this.#orderKill()
         break
       case 'shown':
         display.line(`  ${message.dialogue}, turn ${message.turn + 1}`)

@@ -58,9 +58,10 @@ export class SqliteReader {
 
   snapshot(name: string): Snapshot | undefined {
     const row = this.#prepare('SELECT at, state FROM snapshots WHERE name = ?').get(name) as
-      | { at: number; state: Uint8Array }
+      | { at: number; state: Uint8Array | null }
       | undefined
-    return row === undefined ? undefined : { at: row.at, state: new Uint8Array(row.state) }
+    // node:sqlite of Node 22 binds an empty array as NULL.
+    return row === undefined ? undefined : { at: row.at, state: new Uint8Array(row.state ?? []) }
   }
 
   /** Changes when any other connection has committed. */

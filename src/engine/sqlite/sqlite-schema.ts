@@ -41,7 +41,7 @@ CREATE TABLE keys (
   last  INTEGER NOT NULL,
   PRIMARY KEY (scope, name)
 ) WITHOUT ROWID;
-CREATE TABLE snapshots (name TEXT PRIMARY KEY, at INTEGER NOT NULL, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE snapshots (name TEXT PRIMARY KEY, at INTEGER NOT NULL, state BLOB) WITHOUT ROWID;
 CREATE VIEW records AS
 SELECT
   commits.first + header.key                                            AS sequence,
