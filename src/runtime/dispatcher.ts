@@ -25,6 +25,14 @@ interface Line {
   next: number
 }
 
+/** Entries that were started are cut off in blocks, so that a line that never empties does not grow for ever. */
+const STARTED_KEPT = 4_096
+
+function compact(line: Line): void {
+  line.starts = line.starts.slice(line.next)
+  line.next = 0
+}
+
 export class Dispatcher {
   readonly #host: RunHost
   readonly #lines = new Map<string, Line>()
@@ -112,6 +120,7 @@ export class Dispatcher {
         const run = new Run(this.#host, line.agent, row, source)
         this.#live.set(row, run)
         void run.start()
+        if (line.next >= STARTED_KEPT) compact(line)
         return true
       }
     }

@@ -6,12 +6,13 @@ import type { Engine } from '../engine/engine.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
+import { BoundedMap } from '../kernel/bounded-map.ts'
 import { limits } from '../kernel/limits.ts'
 
 export class Records {
   readonly #engine: Engine
   readonly #recent: (LogRecord | undefined)[] = new Array(limits.recordCacheRecords)
-  readonly #roots = new Map<string, LogRecord>()
+  readonly #roots = new BoundedMap<string, LogRecord>(limits.recordCacheRecords)
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -49,13 +50,6 @@ export class Records {
   }
 
   #rememberRoot(record: LogRecord): void {
-    if (this.#roots.has(record.request)) return
-    if (this.#roots.size >= limits.recordCacheRecords) {
-      for (const oldest of this.#roots.keys()) {
-        this.#roots.delete(oldest)
-        break
-      }
-    }
-    this.#roots.set(record.request, record)
+    if (!this.#roots.has(record.request)) this.#roots.set(record.request, record)
   }
 }

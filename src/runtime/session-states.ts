@@ -8,6 +8,7 @@ import type { SystemData } from '../event/catalogue.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { BoundedMap } from '../kernel/bounded-map.ts'
 import type { Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { mergePatch } from '../kernel/merge-patch.ts'
@@ -18,7 +19,7 @@ const EMPTY: SessionState = Object.freeze({})
 
 export class SessionStates {
   readonly #engine: Engine
-  readonly #states = new Map<string, SessionState>()
+  readonly #states = new BoundedMap<string, SessionState>(limits.sessionCacheSessions)
   readonly #loading = new Map<string, { readonly during: LogRecord[]; readonly state: Promise<SessionState> }>()
   /** Until the first one is dropped, a session that is not in memory has no state. */
   #complete = true
@@ -91,14 +92,7 @@ export class SessionStates {
   }
 
   #keep(session: string, state: SessionState): void {
-    this.#states.delete(session)
-    this.#states.set(session, state)
-    if (this.#states.size <= limits.sessionCacheSessions) return
-    this.#complete = false
-    for (const oldest of this.#states.keys()) {
-      this.#states.delete(oldest)
-      break
-    }
+    if (this.#states.set(session, state)) this.#complete = false
   }
 }
 

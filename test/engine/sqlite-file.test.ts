@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NewRecord } from 'event-spine'
@@ -164,6 +164,23 @@ describe('an SQLite file', () => {
   it('a clean close leaves one file: nothing has to be copied along with it', async () => {
     await write(3)
     expect(readdirSync(directory).filter((name) => !name.includes('.lock'))).toEqual(['log.db'])
+  })
+
+  it('the WAL is bounded while the log grows far beyond it', async () => {
+    const engine = sqlite(path)
+    await engine.open()
+    let largest = 0
+    for (let round = 0; round < 60; round++) {
+      const commits = Array.from({ length: 200 }, (_, index) => ({
+        id: `w:${round}:${index}`,
+        records: [record('x'.repeat(5_000), { session: `s${(round * 7919 + index * 104_729) % 10_007}` })],
+      }))
+      await engine.append(commits)
+      largest = Math.max(largest, statSync(`${path}-wal`).size)
+    }
+    await engine.close()
+    expect(statSync(path).size).toBeGreaterThan(60_000_000)
+    expect(largest).toBeLessThan(40_000_000)
   })
 
   it('a truncated file is SPINE_LOG_CORRUPT, not a crash', async () => {

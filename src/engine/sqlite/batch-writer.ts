@@ -11,8 +11,10 @@ import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
 
 const SALT_BYTES = 16
 const HASH_BYTES = 32
-/** 4 MB of new commits: about a thousand pages, the size at which SQLite itself would checkpoint. */
-const CHECKPOINT_BYTES = 4 * 1024 * 1024
+/** The WAL is taken back into the file when it has grown by about this much: the bound on its size. */
+const CHECKPOINT_BYTES = 16 * 1024 * 1024
+/** A commit writes more pages than its own bytes: the leaf of each index, at 4,096 bytes a page. */
+const INDEX_BYTES_PER_ROW = 2 * 4096
 
 export class BatchWriter {
   readonly #database: SqliteDatabase
@@ -75,7 +77,7 @@ export class BatchWriter {
     for (const head of row.moves) this.#putHead.run(head, last)
     if (row.key !== undefined) this.#putKey.run(row.key.scope, row.key.name, row.key.print, first, last)
     for (const [kind, name] of row.mentions) this.#putMention.run(kind, name, first)
-    this.#bytesSinceCheckpoint += row.bytes
+    this.#bytesSinceCheckpoint += row.bytes + INDEX_BYTES_PER_ROW
   }
 
   #hash(data: readonly (string | null)[]): { salts: Uint8Array; hashes: Uint8Array } {

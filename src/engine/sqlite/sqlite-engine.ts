@@ -14,6 +14,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { LogRecord } from '../../event/record.ts'
 import type { Sequence } from '../../event/sequence.ts'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import { limits } from '../../kernel/limits.ts'
 import type { AppendOutcome, Commit, Durability, Engine, IdempotencyKey, ReadQuery, Snapshot, Tail } from '../engine.ts'
@@ -53,7 +54,7 @@ export class SqliteEngine implements Engine {
   #heads = new Map<string, Sequence>()
   /** Keys of commits that are not durable yet; the others are in the file. */
   readonly #pendingKeys = new Map<string, Place & { readonly print: string }>()
-  readonly #recentIds = new Map<string, Place>()
+  readonly #recentIds = new BoundedMap<string, Place>(limits.commitIdWindow)
   #idsLoaded = false
   /** The last sequence given out, and the last one on the disk. */
   #last: Sequence = 0
@@ -182,7 +183,7 @@ export class SqliteEngine implements Engine {
     }
     for (const head of row.moves) this.#heads.set(head, row.last)
     if (commit.key !== undefined) this.#pendingKeys.set(keyText(commit.key), { ...place, print: commit.key.print })
-    this.#rememberId(commit.id, place)
+    this.#recentIds.set(commit.id, place)
     writer.write(row)
     return { status: 'appended', ...place }
   }
@@ -191,18 +192,9 @@ export class SqliteEngine implements Engine {
     if (!this.#idsLoaded) {
       this.#idsLoaded = true
       for (const { id: known, first, last } of [...this.#requireReader().recentCommits()].reverse())
-        this.#rememberId(known, { first, last })
+        this.#recentIds.set(known, { first, last })
     }
     return this.#recentIds.get(id)
-  }
-
-  #rememberId(id: string, place: Place): void {
-    this.#recentIds.set(id, place)
-    if (this.#recentIds.size <= limits.commitIdWindow) return
-    for (const oldest of this.#recentIds.keys()) {
-      this.#recentIds.delete(oldest)
-      break
-    }
   }
 
   #usedKey(key: IdempotencyKey): (Place & { readonly print: string }) | undefined {
