@@ -54,22 +54,8 @@ export async function* tailLog(runtime: Runtime, after: number): AsyncIterableIt
     const page = await runtime.engine.read({ after: at, limit: limits.readRecordsMax })
     yield* page
     at = page.at(-1)?.sequence ?? at
-    if (page.length === 0 && !(await more(runtime, at))) return
+    if (page.length === 0 && !(await runtime.passing(at))) return
   }
-}
-
-/** True when the log has passed `at`, false when the spine has closed or the log has failed. */
-function more(runtime: Runtime, at: number): Promise<boolean> | boolean {
-  if (runtime.state.at > at) return true
-  if (runtime.isClosed) return false
-  return new Promise((resolve) => {
-    const look = () => {
-      if (runtime.state.at <= at && !runtime.isClosed) return
-      runtime.onFolded.delete(look)
-      resolve(runtime.state.at > at)
-    }
-    runtime.onFolded.add(look)
-  })
 }
 
 export async function waitForEvent(

@@ -2,13 +2,14 @@
 import type { SpineEvent } from '../agent/event-type.ts'
 import { STATUS, type Row } from '../coordination/delivery-table.ts'
 import { deliveryId, type AgentState, type Mark } from '../coordination/state.ts'
-import type { LogRecord } from '../event/record.ts'
+import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Duration } from '../kernel/duration.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { limits } from '../kernel/limits.ts'
 import { fact } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
-import { asStored } from './to-event.ts'
+import { asStored, toEvent } from './to-event.ts'
 
 export interface Waiting {
   readonly agent: string
@@ -60,6 +61,20 @@ export class Requests {
     const described = await this.#describe(id)
     const deadline = root.deadline === undefined ? undefined : new Date(root.deadline)
     return { id, session: root.session, event: asStored(root), deadline, ...described }
+  }
+
+  /** Its events in order, those to come included, until nothing is open at hosted agents. */
+  async *events(request: string): AsyncIterableIterator<SpineEvent> {
+    for (let after = 0; ; ) {
+      const head = this.#runtime.state.at
+      const isOpen = this.#isOpen(request)
+      const page = await this.#runtime.engine.read({ request, after, limit: limits.readRecordsMax })
+      for (const record of page) if (!isSystemType(record.type)) yield toEvent(record, this.#runtime.types)
+      after = page.at(-1)?.sequence ?? after
+      if (page.length === limits.readRecordsMax) continue
+      if (!isOpen || this.#runtime.isClosed) return
+      await this.#runtime.passing(head)
+    }
   }
 
   async cancel(id: string, why: string): Promise<void> {

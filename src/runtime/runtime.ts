@@ -103,6 +103,20 @@ export class Runtime implements RunHost {
     return this.#closed || this.#failure !== undefined
   }
 
+  /** True when the fold has passed `at`, false when the spine has closed or the log has failed. */
+  passing(at: Sequence): Promise<boolean> | boolean {
+    if (this.state.at > at) return true
+    if (this.isClosed) return false
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.state.at <= at && !this.isClosed) return
+        this.onFolded.delete(look)
+        resolve(this.state.at > at)
+      }
+      this.onFolded.add(look)
+    })
+  }
+
   /** How a request was ended by someone or by time, as far as memory knows; `'unknown'` asks for a look at the log. */
   endOf(request: string): 'cancelled' | 'expired' | 'unknown' | undefined {
     const root = this.records.recentRoot(request)

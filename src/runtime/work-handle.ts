@@ -1,3 +1,4 @@
+import type { SpineEvent } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import { durationMs, type Duration } from '../kernel/duration.ts'
@@ -20,6 +21,8 @@ export interface WorkHandle<Reply> {
    * @throws SPINE_CALL_FAILED with agent and cause; SPINE_WAIT_TIMEOUT: the work goes on.
    */
   result(options?: { readonly within?: Duration }): Promise<Reply>
+  /** The events of the request, from its first to its last; the loop ends when the request is at rest at hosted agents. */
+  events(): AsyncIterableIterator<SpineEvent>
   /** Ends the request of this work and all that followed from it. */
   cancel(why: string): Promise<void>
 }
@@ -45,6 +48,7 @@ export function workHandle(
     sequence,
     duplicate,
     cancel: (why) => requests.cancel(request, why),
+    events: () => requests.events(request),
     async result(options = {}) {
       const withinMs = durationMs(options.within ?? '60s', 'result: within')
       const ended = isOpen(runtime, request, sequence)

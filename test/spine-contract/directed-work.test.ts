@@ -22,6 +22,21 @@ describeOnEachEngine('directed work', (world) => {
     expect(await again.result()).toEqual({ answer: 'why!' })
   })
 
+  it('a handle shows the events of its request as they come, and ends when the request rests', async () => {
+    const teller = agent('teller', { input: Question, output: Answer, emits: [Booked] }, async (_evt, ctx) => {
+      await ctx.publish(Booked, { service: 'first' })
+      await ctx.sleep(5)
+      ctx.emit(Booked, { service: 'second' })
+      return { answer: 'told' }
+    })
+    const spine = await world.open({ agents: [teller] })
+    const work = await spine.start(teller, { question: 'a' })
+    const seen: unknown[] = []
+    for await (const evt of work.events()) seen.push(evt.data)
+    expect(seen).toEqual([{ service: 'first' }, { service: 'second' }])
+    expect(await work.result()).toEqual({ answer: 'told' })
+  })
+
   it('call gives the reply; calls in parallel, also of one agent, keep their places', async () => {
     const desk = agent('desk', { on: Inquiry, emits: [Booked] }, async (evt, ctx) => {
       const replies = await Promise.all(['a', 'b', 'c'].map((question) => ctx.call(expert, { question })))
