@@ -1,5 +1,5 @@
-import type { StepContext } from '../agent/context.ts'
 import type { RetryPolicy } from '../agent/agent.ts'
+import type { StepContext } from '../agent/context.ts'
 import type { NewRecord } from '../event/record.ts'
 import type { Encoded } from '../kernel/json.ts'
 

@@ -8,7 +8,7 @@
  * U2  One delivery has at most one run at a time.
  * U3  An entry of a line may be out of date; the state is asked again before anything starts.
  */
-import { STATUS, type Row } from '../coordination/delivery-table.ts'
+import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { HostedAgent } from './hosted-agent.ts'

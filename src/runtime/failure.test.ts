@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeJson } from '../kernel/json.ts'
 import { ERROR_TABLE, type ErrorCode, Permanent, RetryAfter, SpineError } from '../kernel/errors.ts'
+import { encodeJson } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { errorOf, failureOf } from './failure.ts'
 

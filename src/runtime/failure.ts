@@ -1,7 +1,7 @@
 /** Errors on their way to the log and back: what handlers catch is the same on the first run and on a replay. */
 import type { Failure } from '../event/catalogue.ts'
 import { durationMs } from '../kernel/duration.ts'
-import { ERROR_TABLE, Permanent, RetryAfter, SpineError, type ErrorCode } from '../kernel/errors.ts'
+import { ERROR_TABLE, type ErrorCode, Permanent, RetryAfter, SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 
 /** Errors that no retry can help: the same code and data fail in the same way, and a callee has had its own retries. */

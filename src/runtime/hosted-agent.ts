@@ -1,10 +1,10 @@
 import {
-  retryPolicy,
-  subscriptionsOf,
   type AnyAgent,
   type AnyHandler,
   type AnyOptions,
   type RetryPolicy,
+  retryPolicy,
+  subscriptionsOf,
 } from '../agent/agent.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'

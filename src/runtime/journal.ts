@@ -1,5 +1,5 @@
-import type { SpineState } from '../coordination/state.ts'
 import type { Row } from '../coordination/delivery-table.ts'
+import type { SpineState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Records } from './records.ts'
 import type { Outcome } from './replay.ts'

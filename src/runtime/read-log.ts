@@ -2,7 +2,7 @@
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import type { ReadQuery } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
-import { durationMs, type Duration } from '../kernel/duration.ts'
+import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'

@@ -1,9 +1,10 @@
 /** Records on their way: the headers that a run, a publisher or the owner of the lane gives them. */
-import type { SystemData, SystemType } from '../event/catalogue.ts'
+
 import type { Row } from '../coordination/delivery-table.ts'
 import type { AgentState, SpineState } from '../coordination/state.ts'
+import type { SystemData, SystemType } from '../event/catalogue.ts'
 import type { NewRecord, RecordHeader } from '../event/record.ts'
-import { encodeOwn, type Encoded, type Json } from '../kernel/json.ts'
+import { type Encoded, encodeOwn, type Json } from '../kernel/json.ts'
 
 /** A system fact with its data. */
 export function fact<Type extends SystemType>(

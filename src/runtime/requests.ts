@@ -1,7 +1,7 @@
 /** Questions about requests: what is open and why, how it ended, and the order to end it. */
 import type { SpineEvent } from '../agent/event-type.ts'
-import { STATUS, type Row } from '../coordination/delivery-table.ts'
-import { deliveryId, type AgentState, type Mark } from '../coordination/state.ts'
+import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import { type AgentState, deliveryId, type Mark } from '../coordination/state.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Duration } from '../kernel/duration.ts'
 import { durationMs } from '../kernel/duration.ts'

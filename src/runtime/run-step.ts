@@ -1,10 +1,11 @@
 /** Runs the function of one step: its own tries, its own timeout, its result encoded. Journaling it is `run.ts`'s job. */
+
+import { retryDelayMs } from '../coordination/decide.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { encodeJson, type Encoded } from '../kernel/json.ts'
+import { type Encoded, encodeJson } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Random } from '../kernel/random.ts'
-import { retryDelayMs } from '../coordination/decide.ts'
 import type { StepCommand } from './command.ts'
 import { failureOf } from './failure.ts'
 

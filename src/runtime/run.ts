@@ -19,20 +19,21 @@ import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
-import { fact, rowHeader } from './record-draft.ts'
 import { failureOf } from './failure.ts'
-import type { HostedAgent } from './hosted-agent.ts'
-import { journalOf, type Journal } from './journal.ts'
 import { finalRecords } from './final-records.ts'
+import type { HostedAgent } from './hosted-agent.ts'
+import { type Journal, journalOf } from './journal.ts'
+import { LazySignal } from './lazy-signal.ts'
 import { outcomeOf } from './outcome.ts'
 import { performCommands } from './perform-commands.ts'
-import { Replay, type Asked, type Outcome } from './replay.ts'
+import { fact, rowHeader } from './record-draft.ts'
+import { type Asked, type Outcome, Replay } from './replay.ts'
 import { RunContext } from './run-context.ts'
 import type { RunHost } from './run-host.ts'
+import { RunningTime } from './running-time.ts'
 import type { SessionState } from './session-states.ts'
 import { toEvent } from './to-event.ts'
 
@@ -49,9 +50,7 @@ export class Run {
   /** Steps that run here and commits that are under way: while there are any, the run is not suspended. */
   busy = 0
 
-  /** Made when someone asks for it: most handlers never look at their signal, and a controller costs more than a record. */
-  #abort: AbortController | undefined
-  #abortedBy: { readonly reason: unknown } | undefined
+  readonly #stopSignal = new LazySignal()
   readonly #header: Omit<RecordHeader, 'type'>
   #replay: Replay | undefined
   #context: RunContext | undefined
@@ -65,9 +64,7 @@ export class Run {
   #releasedTime = 0
   #wakePending = false
   #result: HandlerResult | undefined
-  #ranMs = 0
-  #slotSince = 0
-  #timeout: Timer | undefined
+  readonly #runningTime: RunningTime
   /** Effects that have started: the end waits for them. */
   #effects = new Set<Promise<unknown>>()
 
@@ -77,6 +74,7 @@ export class Run {
     this.row = row
     this.source = source
     this.#header = rowHeader(host.state, row, 0)
+    this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
 
   /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
@@ -111,7 +109,7 @@ export class Run {
   resume(): void {
     if (this.phase !== 'suspended') return
     this.phase = 'running'
-    this.#holdSlot()
+    this.#runningTime.begin()
     this.wake()
   }
 
@@ -132,7 +130,7 @@ export class Run {
   stop(reason: unknown): void {
     if (this.isOver) return
     this.#over()
-    this.#fireSignal(reason)
+    this.#stopSignal.abort(reason)
   }
 
   get isOver(): boolean {
@@ -140,9 +138,7 @@ export class Run {
   }
 
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
-    if (this.#abortedBy !== undefined) this.#abort.abort(this.#abortedBy.reason)
-    return this.#abort.signal
+    return this.#stopSignal.signal
   }
 
   /** Header of the records that tell of this run, with the time of the first. */
@@ -218,7 +214,7 @@ export class Run {
       ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
     })
     const event = toEvent(source, host.types)
-    this.#holdSlot()
+    this.#runningTime.begin()
     this.#call(event)
     this.wake()
   }
@@ -313,16 +309,8 @@ export class Run {
     this.#releaseSlot()
   }
 
-  #holdSlot(): void {
-    const { clock } = this.host
-    this.#slotSince = clock.now()
-    this.#timeout = clock.setTimer(this.#slotSince + this.agent.timeoutMs - this.#ranMs, () => this.#timedOut())
-  }
-
   #releaseSlot(): void {
-    this.#timeout?.cancel()
-    this.#timeout = undefined
-    if (this.#slotSince !== 0) this.#ranMs += this.host.clock.now() - this.#slotSince
+    this.#runningTime.end()
     this.host.slotFreed(this)
   }
 
@@ -337,7 +325,7 @@ export class Run {
       limit: this.agent.timeoutMs,
       fix: "Hand 'signal' to what the steps call, or raise the agent's timeout.",
     })
-    this.#fireSignal(error)
+    this.#stopSignal.abort(error)
     void this.fail(error)
   }
 
@@ -372,7 +360,7 @@ export class Run {
     const failure = failureOf(error)
     await this.append([this.#failureRecord(failure)])
     this.#over()
-    this.#fireSignal(error)
+    this.#stopSignal.abort(error)
   }
 
   #failureRecord(failure: Failure): NewRecord {
@@ -411,7 +399,7 @@ export class Run {
       ),
     ])
     this.#over()
-    this.#fireSignal(error)
+    this.#stopSignal.abort(error)
   }
 
   #beginEnding(): void {
@@ -422,11 +410,6 @@ export class Run {
 
   async #effectsDone(): Promise<void> {
     while (this.#effects.size > 0) await Promise.allSettled([...this.#effects])
-  }
-
-  #fireSignal(reason: unknown): void {
-    this.#abortedBy ??= { reason }
-    this.#abort?.abort(reason)
   }
 
   #over(): void {

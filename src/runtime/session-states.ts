@@ -4,8 +4,9 @@
  * N1  The state of a session at a sequence is the merge of its patches up to there, in order.
  * N2  A state is never changed in place: whoever holds one keeps it.
  */
-import type { SystemData } from '../event/catalogue.ts'
+
 import type { Engine } from '../engine/engine.ts'
+import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { BoundedMap } from '../kernel/bounded-map.ts'

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { SpineError } from '../kernel/errors.ts'
-import { encodeJson, type Encoded } from '../kernel/json.ts'
+import { type Encoded, encodeJson } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 
 /** Runs a schema over a value and encodes what it returns. `what` starts the error: `inquiry.received: data.text: …`. */

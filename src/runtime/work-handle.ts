@@ -1,7 +1,7 @@
 import type { SpineEvent } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
-import { durationMs, type Duration } from '../kernel/duration.ts'
+import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { callFailed } from './outcome.ts'

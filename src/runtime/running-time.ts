@@ -1,0 +1,28 @@
+import type { Clock, Timer } from '../kernel/clock.ts'
+
+/** Bounds the time that a run holds a slot, over all the stretches in which it does; suspended time does not count. */
+export class RunningTime {
+  readonly #clock: Clock
+  readonly #boundMs: number
+  readonly #onPassed: () => void
+  #spentMs = 0
+  #since: number | undefined
+  #timer: Timer | undefined
+
+  constructor(clock: Clock, boundMs: number, onPassed: () => void) {
+    this.#clock = clock
+    this.#boundMs = boundMs
+    this.#onPassed = onPassed
+  }
+
+  begin(): void {
+    this.#since = this.#clock.now()
+    this.#timer = this.#clock.setTimer(this.#since + this.#boundMs - this.#spentMs, this.#onPassed)
+  }
+
+  end(): void {
+    this.#timer?.cancel()
+    if (this.#since !== undefined) this.#spentMs += this.#clock.now() - this.#since
+    this.#since = undefined
+  }
+}
