@@ -38,9 +38,12 @@ export class TailFeed {
     if (last === undefined) return
     this.#head = last.sequence
     for (const follower of this.#followers) {
-      if (!follower.live) continue
+      // One that began above the head, or inside a listener of this very batch, has part of it behind itself.
+      if (!follower.live || follower.at >= last.sequence) continue
+      const { at } = follower
+      const first = (records[0] as LogRecord).sequence
       follower.at = last.sequence
-      follower.listener(records)
+      follower.listener(at < first ? records : records.filter(({ sequence }) => sequence > at))
     }
   }
 

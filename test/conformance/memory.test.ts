@@ -1,7 +1,9 @@
 import { engineConformance } from 'event-spine/conformance'
 import { memory } from 'event-spine/memory'
 
-engineConformance('memory', () => {
-  const engine = memory()
-  return { engine: () => engine, remove: () => {} }
+engineConformance('memory', {
+  create() {
+    const engine = memory()
+    return { engine: () => engine, remove() {} }
+  },
 })

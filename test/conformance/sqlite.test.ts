@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { engineConformance } from 'event-spine/conformance'
 import { sqlite } from 'event-spine/sqlite'
 
-engineConformance('sqlite', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'event-spine-engine-'))
-  return {
-    engine: () => sqlite(join(directory, 'log.db'), { lockWait: '100ms' }),
-    remove: () => rmSync(directory, { recursive: true, force: true }),
-  }
+engineConformance('sqlite', {
+  create() {
+    const directory = mkdtempSync(join(tmpdir(), 'event-spine-engine-'))
+    const engine = () => sqlite(join(directory, 'log.db'), { lockWait: '100ms' })
+    return { engine, remove: () => rmSync(directory, { recursive: true, force: true }) }
+  },
 })

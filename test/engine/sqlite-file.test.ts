@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NewRecord } from 'event-spine'
@@ -234,7 +243,9 @@ describe('an SQLite file', () => {
   })
 
   it('a path that cannot be: a directory, a forbidden place, :memory:, too small a bound', async () => {
-    await expect(sqlite(directory).open()).rejects.toMatchObject({ code: 'SPINE_LOG_FAILED' })
+    const taken = join(directory, 'taken')
+    mkdirSync(taken)
+    await expect(sqlite(taken).open()).rejects.toMatchObject({ code: 'SPINE_LOG_FAILED' })
     writeFileSync(path, '')
     await expect(sqlite(join(path, 'log.db')).open()).rejects.toMatchObject({ code: 'SPINE_LOG_FAILED' })
     expect(() => sqlite(':memory:')).toThrow(expect.objectContaining({ code: 'SPINE_OPTION_INVALID' }))

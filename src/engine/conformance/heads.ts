@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { AppendOutcome, Commit } from '../engine.ts'
-import type { Storage } from './index.ts'
-import { commit, everything, onFreshLog, reopened } from './on-fresh-log.ts'
+import type { AppendOutcome, Commit, Engine, Guard } from '../engine.ts'
+import type { EngineUnderTest } from './index.ts'
+import { commit, dense, everything, onFreshLog, reopened, sequencesOf } from './on-fresh-log.ts'
 
-export function headsSection(create: () => Storage): void {
+export function headsSection(under: EngineUnderTest): void {
   describe('heads', () => {
     it('G4: a guard that does not hold writes nothing and tells the head and where it stands', () =>
-      onFreshLog(create, async (engine) => {
+      onFreshLog(under, async (engine) => {
         await engine.append([commit('w:1'), commit('w:2', 2, { moves: ['lane/*'] })])
         const late = commit('w:3', 1, { guards: [{ head: 'lane/*', notAfter: 2 }], moves: ['other'] })
         expect(await engine.append([late])).toEqual([{ status: 'conflict', head: 'lane/*', at: 3 }])
@@ -23,7 +23,7 @@ export function headsSection(create: () => Storage): void {
       }))
 
     it('G4: a guard sees the moves of the commit before it in the array, and of appends that have not resolved', () =>
-      onFreshLog(create, async (engine) => {
+      onFreshLog(under, async (engine) => {
         const guards = [{ head: 'a', notAfter: 0 }]
         const moving = engine.append([commit('w:1', 1, { moves: ['a'] }), commit('w:2', 1, { guards })])
         const after = engine.append([commit('w:3', 1, { guards })])
@@ -32,17 +32,35 @@ export function headsSection(create: () => Storage): void {
         expect(await after).toEqual([conflict])
       }))
 
-    it('heads survive a reopen', () =>
-      onFreshLog(create, async (engine, storage) => {
+    it('G4: heads survive a reopen', () =>
+      onFreshLog(under, async (engine, storage) => {
         await engine.append([commit('w:1', 4, { moves: ['a', 'b'] })])
         const again = await reopened(engine, storage)
         expect(await again.append([commit('x:1', 1, { guards: [{ head: 'b', notAfter: 3 }] })])).toEqual([
           { status: 'conflict', head: 'b', at: 4 },
         ])
-        await again.close()
       }))
 
-    it('G1 G2 G4 G5: any series of commits ends as a plain model says', async () => {
+    it('G4: one commit may guard a head and move it: of many that do so at once, the first wins', () =>
+      onFreshLog(under, async (engine) => {
+        const claim = { guards: [{ head: 'lane', notAfter: 0 }], moves: ['lane'] }
+        const outcomes = await Promise.all(dense(1, 20).map((index) => engine.append([commit(`w:${index}`, 2, claim)])))
+        expect(outcomes.flat().map(({ status }) => status)).toEqual(['appended', ...Array(19).fill('conflict')])
+        expect(outcomes.at(-1)).toEqual([{ status: 'conflict', head: 'lane', at: 2 }])
+        expect(await engine.head()).toBe(2)
+      }))
+
+    it('G4: a commit that was refused moved nothing, also after a reopen', () =>
+      onFreshLog(under, async (engine, storage) => {
+        const guards = [{ head: 'a', notAfter: 0 }]
+        await engine.append([commit('w:1', 1, { moves: ['a'] }), commit('w:2', 1, { guards, moves: ['b'] })])
+        const again = await reopened(engine, storage)
+        expect(await again.append([commit('x:1', 1, { guards: [{ head: 'b', notAfter: 0 }] })])).toEqual([
+          { status: 'appended', first: 2, last: 2 },
+        ])
+      }))
+
+    it('G1 G2 G4 G5 G8: any series of batches and reopens ends as a plain model says', async () => {
       const head = fc.constantFrom('a', 'b')
       const draft = fc.record({
         id: fc.integer({ min: 1, max: 12 }),
@@ -53,25 +71,13 @@ export function headsSection(create: () => Storage): void {
           nil: undefined,
         }),
       })
+      const series = fc.array(fc.array(draft, { minLength: 1, maxLength: 4 }), { maxLength: 8 })
       await fc.assert(
-        fc.asyncProperty(fc.array(fc.array(draft, { minLength: 1, maxLength: 4 }), { maxLength: 8 }), (batches) =>
-          onFreshLog(create, async (engine) => {
+        fc.asyncProperty(series, series, (before, after) =>
+          onFreshLog(under, async (engine, storage) => {
             const model = new Model()
-            const commits = batches.map((batch) =>
-              batch.map(({ id, count, guard, move, key }) =>
-                commit(`w:${id}`, count, {
-                  ...(guard === undefined ? {} : { guards: [guard] }),
-                  ...(move === undefined ? {} : { moves: [move] }),
-                  ...(key === undefined ? {} : { key: { scope: 'x', ...key } }),
-                }),
-              ),
-            )
-            const expected = commits.map((batch) => batch.map((one) => model.append(one)))
-            expect(await Promise.all(commits.map((batch) => engine.append(batch)))).toEqual(expected)
-            const records = await everything(engine)
-            expect(records.map(({ sequence }) => sequence)).toEqual(
-              Array.from({ length: model.last }, (_, index) => index + 1),
-            )
+            await runs(engine, model, before.map(commitsOf))
+            await runs(await reopened(engine, storage), model, after.map(commitsOf))
           }),
         ),
         { numRuns: 25 },
@@ -80,15 +86,48 @@ export function headsSection(create: () => Storage): void {
   })
 }
 
+interface Draft {
+  readonly id: number
+  readonly count: number
+  readonly guard: Guard | undefined
+  readonly move: string | undefined
+  readonly key: { readonly name: string; readonly print: string } | undefined
+}
+
+function commitsOf(drafts: readonly Draft[]): readonly Commit[] {
+  return drafts.map(({ id, count, guard, move, key }) =>
+    commit(`w:${id}`, count, {
+      ...(guard === undefined ? {} : { guards: [guard] }),
+      ...(move === undefined ? {} : { moves: [move] }),
+      ...(key === undefined ? {} : { key: { scope: 'x', ...key } }),
+    }),
+  )
+}
+
+/** Appends all batches without waiting, and compares outcomes, a tail and the log with the model. */
+async function runs(engine: Engine, model: Model, batches: readonly (readonly Commit[])[]): Promise<void> {
+  const tailed: number[] = []
+  const from = model.ids.length
+  const tail = engine.tail(from, (records) => void tailed.push(...sequencesOf(records)))
+  const expected = batches.map((batch) => batch.map((one) => model.append(one)))
+  expect(await Promise.all(batches.map((batch) => engine.append(batch)))).toEqual(expected)
+  tail.stop()
+  const records = await everything(engine)
+  expect(sequencesOf(records)).toEqual(dense(1, model.ids.length))
+  expect(records.map(({ data }) => (data as { id: string }).id)).toEqual(model.ids)
+  expect(tailed).toEqual(dense(from + 1, model.ids.length))
+}
+
 /** The contract in a dozen lines. */
 class Model {
-  last = 0
-  readonly #ids = new Map<string, { first: number; last: number }>()
+  /** Whose record stands at each sequence. */
+  readonly ids: string[] = []
+  readonly #commits = new Map<string, { first: number; last: number }>()
   readonly #heads = new Map<string, number>()
   readonly #keys = new Map<string, { print: string; first: number; last: number }>()
 
   append(one: Commit): AppendOutcome {
-    const known = this.#ids.get(one.id)
+    const known = this.#commits.get(one.id)
     if (known !== undefined) return { status: 'duplicate', ...known }
     for (const { head, notAfter } of one.guards ?? []) {
       const at = this.#heads.get(head) ?? 0
@@ -99,9 +138,9 @@ class Model {
       const { print, first, last } = used
       return print === one.key?.print ? { status: 'duplicate', first, last } : { status: 'key-reused', first }
     }
-    const place = { first: this.last + 1, last: this.last + one.records.length }
-    this.last = place.last
-    this.#ids.set(one.id, place)
+    const place = { first: this.ids.length + 1, last: this.ids.length + one.records.length }
+    for (const _ of one.records) this.ids.push(one.id)
+    this.#commits.set(one.id, place)
     for (const head of one.moves ?? []) this.#heads.set(head, place.last)
     if (one.key !== undefined) this.#keys.set(one.key.name, { print: one.key.print, ...place })
     return { status: 'appended', ...place }

@@ -61,7 +61,9 @@ export class MemoryEngine implements Engine {
   async read(query: ReadQuery): Promise<readonly LogRecord[]> {
     this.#requireOpen()
     const { backwards = false, limit } = query
-    const after = query.after ?? (backwards ? this.#last() + 1 : this.#trimmed)
+    const after = backwards
+      ? Math.min(query.after ?? Number.POSITIVE_INFINITY, this.#last() + 1)
+      : (query.after ?? this.#trimmed)
     this.#requireRetained(after, backwards)
     const found: LogRecord[] = []
     const step = backwards ? -1 : 1
@@ -74,6 +76,7 @@ export class MemoryEngine implements Engine {
 
   tail(after: Sequence, listener: (records: readonly LogRecord[]) => void): Tail {
     this.#requireOpen()
+    this.#requireRetained(after, false)
     return this.#feed.follow(after, listener)
   }
 
@@ -84,7 +87,8 @@ export class MemoryEngine implements Engine {
 
   async readSnapshot(name: string): Promise<Snapshot | undefined> {
     this.#requireOpen()
-    return this.#snapshots.get(name)
+    const known = this.#snapshots.get(name)
+    return known === undefined ? undefined : { at: known.at, state: known.state.slice() }
   }
 
   async writeSnapshot(name: string, at: Sequence, state: Uint8Array): Promise<void> {

@@ -1,5 +1,5 @@
 /** A commit as one row, and back. Encoded once, on the main thread; hashed by the writer; decoded by readers. */
-import type { LogRecord, NewRecord } from '../../event/record.ts'
+import type { LogRecord, NewRecord, RecordHeader } from '../../event/record.ts'
 import type { Sequence } from '../../event/sequence.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import { freezeJson, type Json } from '../../kernel/json.ts'
@@ -57,20 +57,22 @@ export function encodeCommit(commit: Commit, first: Sequence): CommitRow {
   }
 }
 
+/** Assigned one by one: on the hot path a chain of spreads costs more than the rest of the encoding. */
 function briefHeader(record: NewRecord, lead: NewRecord): object {
-  const { type, cause, hops, agent, deadline, version, time, session, request, key } = record
-  return {
-    type,
-    cause,
-    hops,
-    ...(agent === undefined ? undefined : { agent }),
-    ...(deadline === undefined ? undefined : { deadline }),
-    ...(version === undefined ? undefined : { version }),
-    ...(time === lead.time ? undefined : { time }),
-    ...(session === lead.session ? undefined : { session }),
-    ...(request === lead.request ? undefined : { request }),
-    ...(key === session ? undefined : { key }),
+  const { session } = lead
+  const brief: { -readonly [Name in keyof RecordHeader]?: RecordHeader[Name] } = {
+    type: record.type,
+    cause: record.cause,
+    hops: record.hops,
   }
+  if (record.agent !== undefined) brief.agent = record.agent
+  if (record.deadline !== undefined) brief.deadline = record.deadline
+  if (record.version !== undefined) brief.version = record.version
+  if (record.time !== lead.time) brief.time = record.time
+  if (record.session !== session) brief.session = record.session
+  if (record.request !== lead.request) brief.request = record.request
+  if (record.key !== record.session) brief.key = record.key
+  return brief
 }
 
 function withMention(

@@ -124,8 +124,7 @@ export class SqliteEngine implements Engine {
   }
 
   async append(commits: readonly Commit[]): Promise<readonly AppendOutcome[]> {
-    const writer = this.#requireWriter()
-    if (this.#failure !== undefined) throw this.#failure
+    const writer = this.#requireSound()
     const outcomes = commits.map((commit) => this.#decide(commit, writer))
     const at = Math.max(0, ...outcomes.map(restsOn))
     if (at > this.#durable) await new Promise<void>((resolve, reject) => this.#waiting.push({ at, resolve, reject }))
@@ -137,7 +136,7 @@ export class SqliteEngine implements Engine {
   }
 
   tail(after: Sequence, listener: (records: readonly LogRecord[]) => void): Tail {
-    this.#requireReader()
+    this.#requireReader().requireRetained(after)
     return this.#feed.follow(after, listener)
   }
 
@@ -151,11 +150,11 @@ export class SqliteEngine implements Engine {
   }
 
   async writeSnapshot(name: string, at: Sequence, state: Uint8Array): Promise<void> {
-    await this.#requireWriter().call({ kind: 'snapshot', name, at, state })
+    await this.#requireSound().call({ kind: 'snapshot', name, at, state })
   }
 
   async trim(before: Sequence): Promise<void> {
-    await this.#requireWriter().call({ kind: 'trim', before })
+    await this.#requireSound().call({ kind: 'trim', before })
   }
 
   #decide(commit: Commit, writer: WriterThread): AppendOutcome {
@@ -222,6 +221,13 @@ export class SqliteEngine implements Engine {
     const waiting = this.#waiting
     this.#waiting = []
     for (const { reject } of waiting) reject(error)
+  }
+
+  /** G7: after a failed write nothing is acknowledged, of whatever kind. */
+  #requireSound(): WriterThread {
+    const writer = this.#requireWriter()
+    if (this.#failure !== undefined) throw this.#failure
+    return writer
   }
 
   #requireWriter(): WriterThread {

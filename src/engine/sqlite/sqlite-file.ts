@@ -2,7 +2,7 @@
 import { SpineError } from '../../kernel/errors.ts'
 import { corrupt } from './commit-row.ts'
 import type { SqliteDatabase, SqliteDriver } from './sqlite-driver.ts'
-import { APPLICATION_ID, FORMAT, SCHEMA } from './sqlite-schema.ts'
+import { APPLICATION_ID, FORMAT, SCHEMA, TABLES } from './sqlite-schema.ts'
 
 /** How long a statement waits for another connection: readers and the writer never hold each other up for longer. */
 const BUSY_MS = 5_000
@@ -63,6 +63,12 @@ function isEmpty(database: SqliteDatabase): boolean {
 function requireOurs(database: SqliteDatabase, path: string): void {
   const { application_id: mark } = database.prepare('PRAGMA application_id').get() as { application_id: number }
   if (mark !== APPLICATION_ID) throw corrupt(path, 'this is an SQLite database, but not an Event Spine log')
+  const { count } = database
+    .prepare(
+      `SELECT count(*) AS count FROM sqlite_master WHERE name IN (${TABLES.map((name) => `'${name}'`).join(', ')})`,
+    )
+    .get() as { count: number }
+  if (count !== TABLES.length) throw corrupt(path, 'a table of the log is missing')
   const row = database.prepare("SELECT value FROM meta WHERE name = 'format'").get() as { value: number } | undefined
   if (row === undefined) throw corrupt(path, 'the log has no format version')
   if (row.value > FORMAT) {

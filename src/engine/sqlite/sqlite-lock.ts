@@ -20,20 +20,29 @@ export interface SqliteLock {
 /** @throws SPINE_ENGINE_LOCKED with the holder when it is not free within `waitMs` */
 export async function takeLock(driver: SqliteDriver, path: string, waitMs: number): Promise<SqliteLock> {
   const lockPath = `${path}.lock`
-  const database = driver.open(lockPath, { readOnly: false })
   const claim = `${process.pid}/${hostname()}/${randomUUID()}`
+  let database: SqliteDatabase | undefined
   try {
+    database = driver.open(lockPath, { readOnly: false })
     database.exec('PRAGMA busy_timeout = 0')
-    for (let waited = 0; ; waited += RETRY_MS) {
-      if (tryTake(database, claim)) break
+    for (let waited = 0; !tryTake(database, claim); waited += RETRY_MS) {
       if (waited >= waitMs) throw locked(path, waitMs, holderOf(database))
       await pause(RETRY_MS)
     }
   } catch (error) {
-    database.close()
-    throw error
+    database?.close()
+    throw SpineError.is(error) ? error : broken(lockPath, error as Error)
   }
-  return { release: () => void database.close() }
+  const held = database
+  return { release: () => void held.close() }
+}
+
+function broken(lockPath: string, cause: Error): SpineError {
+  return new SpineError('SPINE_LOG_FAILED', `The lock ${lockPath} cannot be taken: ${cause.message}.`, {
+    value: lockPath,
+    cause,
+    fix: 'Check that this process may write there; if the lock file itself is damaged, delete it: it holds only the name of the owner.',
+  })
 }
 
 /**

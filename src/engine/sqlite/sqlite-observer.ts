@@ -35,6 +35,11 @@ export class SqliteObserver implements Engine {
   }
 
   async open(): Promise<void> {
+    if (this.#reader !== undefined) {
+      throw new SpineError('SPINE_ENGINE_LOCKED', `${this.#path} is open already, in this very engine.`, {
+        fix: 'Close it first, or make another engine.',
+      })
+    }
     if (!existsSync(this.#path)) {
       throw new SpineError('SPINE_LOG_FAILED', `There is no log at ${this.#path}.`, {
         value: this.#path,
@@ -63,6 +68,7 @@ export class SqliteObserver implements Engine {
 
   tail(after: Sequence, listener: (records: readonly LogRecord[]) => void): Tail {
     const reader = this.#requireReader()
+    reader.requireRetained(after)
     this.#poll ??= this.#watch(reader)
     return this.#feed.follow(after, listener)
   }
@@ -86,10 +92,15 @@ export class SqliteObserver implements Engine {
   #watch(reader: SqliteReader): NodeJS.Timeout {
     let version = -1
     const poll = setInterval(() => {
-      const now = reader.dataVersion()
-      if (now === version) return
-      version = now
-      this.#feed.moveTo(reader.head())
+      try {
+        const now = reader.dataVersion()
+        if (now === version) return
+        version = now
+        this.#feed.moveTo(reader.head())
+      } catch {
+        // The file was damaged or taken away: whoever reads is told. A tail falls silent, and the process lives.
+        clearInterval(poll)
+      }
     }, POLL_MS)
     poll.unref()
     return poll

@@ -37,6 +37,12 @@ export class SqliteReader {
     return (this.#prepare("SELECT value FROM meta WHERE name = 'trimmed'").get() as { value: number }).value
   }
 
+  /** @throws SPINE_TRIMMED when what follows `after` is not all there */
+  requireRetained(after: Sequence): void {
+    const trimmed = this.trimmed()
+    if (after < trimmed) throw trimmedBelow(after, trimmed)
+  }
+
   heads(): Map<string, Sequence> {
     const rows = this.#prepare('SELECT name, at FROM heads').all() as { name: string; at: number }[]
     return new Map(rows.map(({ name, at }) => [name, at]))
@@ -51,9 +57,9 @@ export class SqliteReader {
 
   /** Ids of the newest commits, for recognising a repeated one after a reopen. */
   recentCommits(): readonly { readonly id: string; readonly first: Sequence; readonly last: Sequence }[] {
-    return this.#prepare('SELECT id, first, last FROM commits ORDER BY first DESC LIMIT ?').all(
-      limits.commitIdWindow,
-    ) as never
+    return this.#prepare(
+      'SELECT id, first, last FROM commits UNION ALL SELECT id, first, last FROM trimmed ORDER BY first DESC LIMIT ?',
+    ).all(limits.commitIdWindow) as never
   }
 
   snapshot(name: string): Snapshot | undefined {
@@ -79,10 +85,12 @@ export class SqliteReader {
     const after = query.after ?? (backwards ? Number.MAX_SAFE_INTEGER : trimmed)
     if (!backwards && after < trimmed) throw trimmedBelow(after, trimmed)
     const found: LogRecord[] = []
+    /** The next sequence that has to be there; checked where every record is read. */
+    let edge = backwards ? Math.min(after - 1, this.head()) : after + 1
     let at = after
     for (;;) {
       const rows = this.#rows(query, at, backwards)
-      if (isWhole(query)) this.#requireDense(rows, at, backwards)
+      if (isWhole(query)) edge = this.#requireDense(rows, edge, backwards)
       for (const row of rows) {
         const records = decodeRow(row, this.#path)
         for (const record of backwards ? records.reverse() : records) {
@@ -92,7 +100,10 @@ export class SqliteReader {
         }
       }
       const last = rows.at(-1)
-      if (last === undefined || rows.length < ROWS_PER_QUERY) return found
+      if (last === undefined || rows.length < ROWS_PER_QUERY) {
+        if (isWhole(query) && backwards && edge > trimmed) throw missing(this.#path, trimmed + 1, edge)
+        return found
+      }
       at = backwards ? last.first : last.last
     }
   }
@@ -119,16 +130,15 @@ export class SqliteReader {
     return row !== undefined && row.last > at ? row.first - 1 : at
   }
 
-  #requireDense(rows: readonly StoredRow[], at: number, backwards: boolean): void {
-    let expected: number | undefined
-    for (const row of backwards ? [...rows].reverse() : rows) {
-      if (expected !== undefined && row.first !== expected)
-        throw corrupt(this.#path, `the records from ${expected} to ${row.first - 1} are missing`)
-      expected = row.last + 1
+  /** Each row begins where the one before it ended, the first one around `edge`. Returns the edge after the last. */
+  #requireDense(rows: readonly StoredRow[], edge: number, backwards: boolean): number {
+    let expected = edge
+    for (const { first, last } of rows) {
+      if (first > expected) throw missing(this.#path, expected, first - 1)
+      if (last < expected) throw missing(this.#path, last + 1, expected)
+      expected = backwards ? first - 1 : last + 1
     }
-    const [first] = rows
-    if (!backwards && first !== undefined && first.first > at + 1)
-      throw corrupt(this.#path, `the records from ${at + 1} to ${first.first - 1} are missing`)
+    return expected
   }
 
   #prepare(sql: string): SqliteStatement {
@@ -143,6 +153,10 @@ export class SqliteReader {
 
 function isWhole(query: ReadQuery): boolean {
   return query.session === undefined && query.request === undefined
+}
+
+function missing(path: string, first: number, last: number): SpineError {
+  return corrupt(path, `the records from ${first} to ${last} are missing`)
 }
 
 function trimmedBelow(after: number, trimmed: number): SpineError {

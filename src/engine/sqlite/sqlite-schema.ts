@@ -9,6 +9,8 @@ export const FORMAT = 1
 /** 'SPNE': marks the file as ours, so that a stranger's database is never touched. */
 export const APPLICATION_ID = 0x53504e45
 
+export const TABLES = ['meta', 'commits', 'mentions', 'trimmed', 'heads', 'keys', 'snapshots'] as const
+
 export const SCHEMA = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE commits (
@@ -32,6 +34,7 @@ CREATE TABLE mentions (
   first INTEGER NOT NULL,
   PRIMARY KEY (kind, name, first)
 ) WITHOUT ROWID;
+CREATE TABLE trimmed (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, id TEXT NOT NULL);
 CREATE TABLE heads (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE keys (
   scope TEXT NOT NULL,

@@ -5,6 +5,7 @@
  * Not its job: order, guards, keys: the main thread has decided them before a row gets here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { limits } from '../../kernel/limits.ts'
 import type { SpineError } from '../../kernel/errors.ts'
 import { BatchWriter } from './batch-writer.ts'
 import type { CommitRow } from './commit-row.ts'
@@ -39,9 +40,9 @@ async function run(): Promise<void> {
     lock.release()
     throw error
   }
-  let failed = false
+  let failure: unknown
   const close = () => {
-    if (!failed) writer.checkpointIfDue(true)
+    if (failure === undefined) writer.checkpointIfDue(true)
     database.close()
     lock.release()
     say({ kind: 'closed' })
@@ -49,20 +50,21 @@ async function run(): Promise<void> {
   }
 
   const write = (rows: readonly CommitRow[]) => {
-    if (failed) return
+    if (failure !== undefined) return
     try {
       writer.write(rows)
       say({ kind: 'durable', last: (rows.at(-1) as CommitRow).last })
       writer.checkpointIfDue()
     } catch (error) {
       // Nothing is acknowledged after a failed write: everything behind it would stand on sequences that do not exist.
-      failed = true
+      failure = error
       say({ kind: 'failed', error: partsOf(error) })
     }
   }
 
   const answer = (call: number, work: () => void) => {
     try {
+      if (failure !== undefined) throw failure
       work()
       say({ kind: 'answer', call })
     } catch (error) {
@@ -105,6 +107,13 @@ function trimmer(database: SqliteDatabase, before: number): () => void {
       cut: number | null
     }
     if (cut !== null) {
+      // Their ids are still recognised for a while: a commit may be repeated after it was trimmed.
+      database
+        .prepare('INSERT INTO trimmed SELECT first, last, id FROM commits WHERE last <= ? ORDER BY first DESC LIMIT ?')
+        .run(cut, limits.commitIdWindow)
+      database
+        .prepare('DELETE FROM trimmed WHERE first NOT IN (SELECT first FROM trimmed ORDER BY first DESC LIMIT ?)')
+        .run(limits.commitIdWindow)
       database.prepare('DELETE FROM commits WHERE last <= ?').run(cut)
       database.prepare('DELETE FROM mentions WHERE first <= ?').run(cut)
       database.prepare("UPDATE meta SET value = ? WHERE name = 'trimmed'").run(cut)
@@ -126,7 +135,7 @@ function snapshotter(
 }
 
 function partsOf(error: unknown): ErrorParts {
-  const known = asSpineError(options.path, error) as SpineError
-  const outcome = (error as { outcome?: 'unknown' }).outcome ?? known.outcome
-  return { code: known.code, message: known.message, outcome }
+  const { code, message, value, limit, fix, outcome } = asSpineError(options.path, error) as SpineError
+  const known = { code, message: fix === undefined ? message : message.slice(0, -fix.length - 1), value, limit, fix }
+  return { ...known, outcome: (error as { outcome?: 'unknown' }).outcome ?? outcome }
 }

@@ -24,7 +24,11 @@ export type ToWriter =
 /** A `SpineError` that crosses a thread. */
 export interface ErrorParts {
   readonly code: string
+  /** Without the fix, which the error adds by itself. */
   readonly message: string
+  readonly value: unknown
+  readonly limit: unknown
+  readonly fix: string | undefined
   readonly outcome: 'refused' | 'unknown'
 }
 

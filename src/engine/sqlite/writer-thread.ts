@@ -116,8 +116,8 @@ export class WriterThread {
   }
 }
 
-function errorOf({ code, message, outcome }: ErrorParts): SpineError {
-  return new SpineError(code as ErrorCode, message, { outcome })
+function errorOf({ code, message, value, limit, fix, outcome }: ErrorParts): SpineError {
+  return new SpineError(code as ErrorCode, message, { value, limit, outcome, ...(fix === undefined ? {} : { fix }) })
 }
 
 function stopped(cause?: unknown): SpineError {
