@@ -41,6 +41,16 @@ export function lifecycleSection(under: EngineUnderTest): void {
         expect(sequencesOf(await everything(again))).toEqual(dense(1, 50))
       }))
 
+    it('a second close waits for what the first one waits for', () =>
+      onFreshLog(under, async (engine) => {
+        let underWay = 50
+        for (const index of dense(1, underWay)) void engine.append([commit(`w:${index}`)]).then(() => underWay--)
+        const first = engine.close()
+        await engine.close()
+        expect(underWay).toBe(0)
+        await first
+      }))
+
     it('closing what was never opened is fine', () =>
       onFreshStorage(under, async (storage) => {
         await storage.engine().close()

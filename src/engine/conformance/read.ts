@@ -89,6 +89,26 @@ export function readSection(under: EngineUnderTest): void {
         expect(await again.read({ after: 1, limit: 3 })).toEqual(page)
       }))
 
+    it('G1 G2: reads beside appends are dense and hold whole commits, forwards, backwards and by session', () =>
+      onFreshLog(under, async (engine) => {
+        const isWhole = (found: readonly number[]) => found.length % 3 === 0
+        let appends: Promise<unknown>[] = []
+        for (let round = 0; round < 400; round++) {
+          appends.push(engine.append([commit(`w:${round}`, 3)]))
+          if (round % 20 === 19) await Promise.race(appends)
+          const forwards = await sequences(engine, { limit: 1_000 })
+          const backwards = await sequences(engine, { limit: 1_000, backwards: true })
+          const ofSession = await sequences(engine, { limit: 999, session: 's', backwards: true })
+          expect(forwards).toEqual(dense(1, forwards.length))
+          expect(backwards).toEqual(dense((backwards[0] ?? 0) - backwards.length + 1, backwards[0] ?? 0).toReversed())
+          expect(ofSession).toEqual(dense((ofSession[0] ?? 0) - ofSession.length + 1, ofSession[0] ?? 0).toReversed())
+          for (const found of [forwards, backwards, ofSession])
+            if (found.length < 999) expect(isWhole(found), `${found.length} records`).toBe(true)
+          if (appends.length > 50) appends = [Promise.all(appends)]
+        }
+        await Promise.all(appends)
+      }))
+
     it('nobody can change what was read', () =>
       onFreshLog(under, async (engine) => {
         await engine.append([{ id: 'w:1', records: [record({ list: [1] })] }])

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { EngineUnderTest } from './index.ts'
-import { commit, everything, onFreshLog, record, reopened, sequencesOf } from './on-fresh-log.ts'
+import { commit, dense, everything, onFreshLog, record, reopened, sequencesOf } from './on-fresh-log.ts'
 
 export function snapshotsAndTrimSection(under: EngineUnderTest): void {
   describe('snapshots', () => {
@@ -127,6 +127,27 @@ export function snapshotsAndTrimSection(under: EngineUnderTest): void {
         await engine.writeSnapshot('kernel', 1, Uint8Array.of(1))
         await engine.trim(3)
         expect(await engine.readSnapshot('kernel')).toEqual({ at: 1, state: Uint8Array.of(1) })
+      }))
+
+    it('reads beside trims find what is retained, dense; what is not is SPINE_TRIMMED, and never damage', () =>
+      onFreshLog(under, async (engine) => {
+        await engine.append(dense(1, 2_000).map((index) => commit(`w:${index}`)))
+        let trims: Promise<unknown>[] = []
+        for (let round = 1; round <= 300; round++) {
+          trims.push(engine.trim(round * 6))
+          const ends = [
+            engine.read({ limit: 1_000 }),
+            engine.read({ limit: 1_000, backwards: true }).then((found) => found.toReversed()),
+          ]
+          for (const found of (await Promise.all(ends)).map(sequencesOf))
+            expect(found).toEqual(dense(found[0] ?? 1, found.at(-1) ?? 0))
+          const from = Math.max(0, round * 6 - 12)
+          const atCut = await engine.read({ after: from, limit: 10 }).catch((error: unknown) => error)
+          if (Array.isArray(atCut)) expect(sequencesOf(atCut)).toEqual(dense(from + 1, from + 10))
+          else expect(atCut).toMatchObject({ code: 'SPINE_TRIMMED' })
+          if (trims.length > 10) trims = [Promise.all(trims)]
+        }
+        await Promise.all(trims)
       }))
 
     it('G2: appends that are under way are not harmed', () =>

@@ -1,3 +1,4 @@
+/** What tails are given. Real time: one listener is slow by keeping the event loop to itself. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LogRecord } from '../../event/record.ts'

@@ -22,7 +22,7 @@ export class SqliteReader {
   }
 
   read(query: ReadQuery): readonly LogRecord[] {
-    return translated(this.#path, () => this.#collect(query))
+    return translated(this.#path, () => this.#atOnce(() => this.#collect(query)))
   }
 
   head(): Sequence {
@@ -77,6 +77,16 @@ export class SqliteReader {
 
   close(): void {
     this.#database.close()
+  }
+
+  /** One look at the file: what another connection trims or appends meanwhile is not seen half. */
+  #atOnce<Result>(look: () => Result): Result {
+    this.#prepare('BEGIN').run()
+    try {
+      return look()
+    } finally {
+      this.#prepare('COMMIT').run()
+    }
   }
 
   #collect(query: ReadQuery): readonly LogRecord[] {
