@@ -266,11 +266,12 @@ function checkPlace<Options extends EmitOptions>(options: Options | undefined): 
 }
 
 export function requireId(value: unknown, name: string): void {
-  if (typeof value === 'string' && value !== '' && value.length <= limits.idCharactersMax) return
+  const isText = typeof value === 'string' && value !== '' && !value.includes('\0')
+  if (isText && value.length <= limits.idCharactersMax) return
   throw new SpineError('SPINE_OPTION_INVALID', `${name} is ${JSON.stringify(value)}.`, {
     value,
     limit: limits.idCharactersMax,
-    fix: `Use a text of 1 to ${limits.idCharactersMax} characters.`,
+    fix: `Use a text of 1 to ${limits.idCharactersMax} characters, none of them U+0000.`,
   })
 }
 

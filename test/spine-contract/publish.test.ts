@@ -153,6 +153,7 @@ describeOnEachEngine('publish', (world) => {
     await expect(publish({ deadline: new Date(0) })).rejects.toMatchObject({ code: 'SPINE_DEADLINE_PAST' })
     await expect(publish({ deadline: 0 })).rejects.toMatchObject({ code: 'SPINE_DEADLINE_PAST' })
     await expect(publish({ deadline: 'soon' })).rejects.toMatchObject({ code: 'SPINE_DURATION_INVALID', value: 'soon' })
+    await expect(publish({ session: 'a\0b' })).rejects.toMatchObject({ code: 'SPINE_OPTION_INVALID' })
     await expect(publish({ session: '' })).rejects.toMatchObject({ code: 'SPINE_OPTION_INVALID' })
     await expect(publish({ session: 's'.repeat(257) })).rejects.toMatchObject({
       code: 'SPINE_OPTION_INVALID',

@@ -57,6 +57,11 @@ export function encodeCommit(commit: Commit, first: Sequence): CommitRow {
   }
 }
 
+/** A text that a column may not give back whole: node:sqlite of Node 22 cuts it off at U+0000. JSON escapes that. */
+function isCut(text: string): boolean {
+  return text.includes('\0')
+}
+
 /** Assigned one by one: on the hot path a chain of spreads costs more than the rest of the encoding. */
 function briefHeader(record: NewRecord, lead: NewRecord): object {
   const { session } = lead
@@ -69,8 +74,8 @@ function briefHeader(record: NewRecord, lead: NewRecord): object {
   if (record.deadline !== undefined) brief.deadline = record.deadline
   if (record.version !== undefined) brief.version = record.version
   if (record.time !== lead.time) brief.time = record.time
-  if (record.session !== session) brief.session = record.session
-  if (record.request !== lead.request) brief.request = record.request
+  if (record.session !== session || isCut(session)) brief.session = record.session
+  if (record.request !== lead.request || isCut(lead.request)) brief.request = record.request
   if (record.key !== record.session) brief.key = record.key
   return brief
 }

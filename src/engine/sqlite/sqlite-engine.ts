@@ -49,6 +49,7 @@ export class SqliteEngine implements Engine {
   readonly #feed = new TailFeed((query) => this.read(query))
   #writer: WriterThread | undefined
   #reader: SqliteReader | undefined
+  #closing: Promise<void> | undefined
   #evidence = ''
   #failure: SpineError | undefined
   #heads = new Map<string, Sequence>()
@@ -112,7 +113,14 @@ export class SqliteEngine implements Engine {
     this.#feed.start(this.#durable)
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown().finally(() => {
+      this.#closing = undefined
+    })
+    return this.#closing
+  }
+
+  async #shutDown(): Promise<void> {
     const { writer, reader } = { writer: this.#writer, reader: this.#reader }
     this.#writer = undefined
     // The writer's connection has to be the last to close: only then does SQLite take the WAL back into the file.
