@@ -91,7 +91,9 @@ async function performStep(run: Run, id: string, command: StepCommand, maybeDone
 async function executeAndRecord(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<void> {
   const outcome = await execute(run, id, command, maybeDone)
   const effect = command.kind === 'effect'
-  if (run.isOver && !effect) return
+  // What a stopped attempt's signal made of a step is no outcome: the next attempt would be given it instead of a new try.
+  const stopped = run.isOver || (run.phase === 'ending' && 'error' in outcome)
+  if (stopped && !effect) return
   const data = { command: id, ...outcome, ...run.stand() }
   try {
     await run.append([fact('spine.step.recorded', now(run), data)], !effect)

@@ -245,6 +245,28 @@ describeOnEachEngine('agents that react', (world) => {
     expect((await world.records(spine)).map((record) => record.type)).not.toContain('appointment.booked')
   })
 
+  it('an attempt that timed out leaves nothing of its stopped step behind: the next one tries anew', async () => {
+    let tries = 0
+    const hanging = agent(
+      'hanging',
+      { on: Inquiry, emits: [Booked], timeout: '40ms', retry: quickly(3) },
+      async (_evt, ctx) => {
+        const service = await ctx.step('ask', ({ signal }) => {
+          if (++tries > 1) return `try ${tries}`
+          return new Promise<string>((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(new Error('aborted')))
+          })
+        })
+        ctx.emit(Booked, { service })
+      },
+    )
+    const spine = await world.open({ agents: [hanging] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' })
+    expect((await spine.settled(request)).status).toBe('done')
+    expect(await spine.waitFor(Booked, { request, within: 0 })).toMatchObject({ data: { service: 'try 2' } })
+    expect((await world.records(spine)).filter((record) => record.type === 'spine.delivery.retried')).toHaveLength(1)
+  })
+
   it('P9: a loop of agents ends at the hop limit, in the dead letters', async () => {
     let rounds = 0
     const ping = agent('ping', { on: Numbered, emits: [Numbered] }, (evt, ctx) => {
