@@ -93,7 +93,7 @@ export function readSection(under: EngineUnderTest): void {
       onFreshLog(under, async (engine) => {
         const isWhole = (found: readonly number[]) => found.length % 3 === 0
         let appends: Promise<unknown>[] = []
-        for (let round = 0; round < 400; round++) {
+        for (let round = 0; round < 300; round++) {
           appends.push(engine.append([commit(`w:${round}`, 3)]))
           if (round % 20 === 19) await Promise.race(appends)
           const forwards = await sequences(engine, { limit: 1_000 })

@@ -131,9 +131,9 @@ export function snapshotsAndTrimSection(under: EngineUnderTest): void {
 
     it('reads beside trims find what is retained, dense; what is not is SPINE_TRIMMED, and never damage', () =>
       onFreshLog(under, async (engine) => {
-        await engine.append(dense(1, 2_000).map((index) => commit(`w:${index}`)))
+        await engine.append(dense(1, 1_000).map((index) => commit(`w:${index}`)))
         let trims: Promise<unknown>[] = []
-        for (let round = 1; round <= 300; round++) {
+        for (let round = 1; round <= 120; round++) {
           trims.push(engine.trim(round * 6))
           const ends = [
             engine.read({ limit: 1_000 }),
