@@ -192,6 +192,64 @@ describe('an SQLite file', () => {
     expect(largest).toBeLessThan(40_000_000)
   })
 
+  it('the chain of links goes on where it stood, also when every commit was trimmed', async () => {
+    const links = () =>
+      withDatabase(
+        (database) =>
+          database.prepare('SELECT id, link FROM commits ORDER BY first').all() as {
+            id: string
+            link: Uint8Array | null
+          }[],
+      )
+    const linkAfterTrim = async () => {
+      await write(2)
+      const engine = sqlite(path)
+      await engine.open()
+      await engine.trim(100)
+      await engine.close()
+      const again = sqlite(path)
+      await again.open()
+      await again.append([
+        {
+          id: 'next:1',
+          records: [{ time: 5, type: 'thing.happened', session: 's', request: 'r', key: 's', cause: 0, hops: 0 }],
+        },
+      ])
+      await again.close()
+      return (await links()).at(-1)?.link as Uint8Array
+    }
+    const zeros = createHash('sha256').update(new Uint8Array(32))
+    const trimmedLink = Buffer.from(await linkAfterTrim())
+    const row = (
+      await withDatabase(
+        (database) =>
+          database.prepare('SELECT first, last, id, time, session, request, headers, hashes FROM commits').all() as {
+            [name: string]: unknown
+          }[],
+      )
+    )[0]
+    const text = `${row?.['first']} ${row?.['last']} ${row?.['id']} ${row?.['time']} ${String(row?.['session']).length} ${row?.['session']}${row?.['request']} ${row?.['headers']}`
+    expect(
+      trimmedLink.equals(
+        zeros
+          .update(text)
+          .update(row?.['hashes'] as Uint8Array)
+          .digest(),
+      ),
+    ).toBe(false)
+    const kept = (
+      await withDatabase(
+        (database) => database.prepare("SELECT value FROM meta WHERE name = 'link'").all() as { value: Uint8Array }[],
+      )
+    )[0]?.value as Uint8Array
+    const chained = createHash('sha256')
+      .update(kept)
+      .update(text)
+      .update(row?.['hashes'] as Uint8Array)
+      .digest()
+    expect(trimmedLink.equals(chained)).toBe(true)
+  })
+
   it('a truncated file is SPINE_LOG_CORRUPT, not a crash', async () => {
     await write(200)
     truncateSync(path, 20_000)

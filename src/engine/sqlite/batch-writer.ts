@@ -33,10 +33,7 @@ export class BatchWriter {
     this.#putHead = database.prepare('INSERT OR REPLACE INTO heads VALUES (?, ?)')
     this.#putKey = database.prepare('INSERT INTO keys VALUES (?, ?, ?, ?, ?)')
     this.#putMention = database.prepare('INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)')
-    const last = database
-      .prepare('SELECT link FROM commits WHERE link IS NOT NULL ORDER BY first DESC LIMIT 1')
-      .get() as { link: Uint8Array } | undefined
-    this.#link = last?.link ?? new Uint8Array(HASH_BYTES)
+    this.#link = lastLink(database)
   }
 
   write(batch: readonly CommitRow[]): void {
@@ -109,3 +106,14 @@ export class BatchWriter {
     }
   }
 }
+
+/** The link of the newest batch; of the newest that was trimmed when none is left; zeros for a new log. */
+function lastLink(database: SqliteDatabase): Uint8Array {
+  const kept = database
+    .prepare('SELECT link FROM commits WHERE link IS NOT NULL ORDER BY first DESC LIMIT 1')
+    .get() as Link
+  const trimmed = database.prepare("SELECT value AS link FROM meta WHERE name = 'link'").get() as Link
+  return kept?.link ?? trimmed?.link ?? new Uint8Array(HASH_BYTES)
+}
+
+type Link = { readonly link: Uint8Array } | undefined

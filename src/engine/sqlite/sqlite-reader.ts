@@ -83,9 +83,21 @@ export class SqliteReader {
   #atOnce<Result>(look: () => Result): Result {
     this.#prepare('BEGIN').run()
     try {
-      return look()
-    } finally {
+      const result = look()
       this.#prepare('COMMIT').run()
+      return result
+    } catch (error) {
+      this.#endQuietly()
+      throw error
+    }
+  }
+
+  /** After an error that must not be hidden by another. */
+  #endQuietly(): void {
+    try {
+      this.#prepare('ROLLBACK').run()
+    } catch {
+      // SQLite has ended the transaction by itself.
     }
   }
 

@@ -107,6 +107,12 @@ function trimmer(database: SqliteDatabase, before: number): () => void {
       cut: number | null
     }
     if (cut !== null) {
+      // The chain goes on from the last link, also when nothing is left that carries one.
+      database
+        .prepare(
+          "INSERT OR REPLACE INTO meta SELECT 'link', link FROM commits WHERE link IS NOT NULL ORDER BY first DESC LIMIT 1",
+        )
+        .run()
       // Their ids are still recognised for a while: a commit may be repeated after it was trimmed.
       database
         .prepare('INSERT INTO trimmed SELECT first, last, id FROM commits WHERE last <= ? ORDER BY first DESC LIMIT ?')
