@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { afterAll } from 'vitest'
 import type { Program } from './code-blocks.ts'
 import { ROOT } from './root.ts'
 
 /** Inside the repository, so that `event-spine` and `zod` resolve from there as they do for a user. */
-const FOLDER = join(ROOT, '.cache', 'docs')
+const FOLDERS = join(ROOT, '.cache', 'docs')
 
 export interface Compiled {
   /** The compiler's findings, with the lines of the pages. */
@@ -15,19 +16,21 @@ export interface Compiled {
   fileOf(program: Program): string
 }
 
-/** One run of the compiler for all programs, against the built package. */
+/** One run of the compiler for all programs, against the built package. Call it where `afterAll` can be: outside a test. */
 export function compilePrograms(programs: readonly Program[]): Compiled {
   // The compiler calls a project without files an error.
   if (programs.length === 0) return { errors: [], fileOf: () => '' }
   const nameOf = (program: Program) => `${program.page.replace(/[^\w]+/g, '-')}-${program.line}`
-  rmSync(FOLDER, { recursive: true, force: true })
-  mkdirSync(FOLDER, { recursive: true })
-  for (const program of programs) writeFileSync(join(FOLDER, `${nameOf(program)}.ts`), program.code)
-  writeFileSync(join(FOLDER, 'tsconfig.json'), JSON.stringify(CONFIGURATION))
+  // A folder for each call: test files compile side by side, and none may clear away what another is about to run.
+  mkdirSync(FOLDERS, { recursive: true })
+  const folder = mkdtempSync(join(FOLDERS, 'programs-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  for (const program of programs) writeFileSync(join(folder, `${nameOf(program)}.ts`), program.code)
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(CONFIGURATION))
 
   const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
-  const options = [compiler, '-p', FOLDER, '--pretty', 'false']
-  const { stdout, status } = spawnSync(process.execPath, options, { cwd: FOLDER, encoding: 'utf8' })
+  const options = [compiler, '-p', folder, '--pretty', 'false']
+  const { stdout, status } = spawnSync(process.execPath, options, { cwd: folder, encoding: 'utf8' })
   const pages = new Map(programs.map((program) => [nameOf(program), program.page]))
   const errors = stdout
     .split('\n')
@@ -39,11 +42,11 @@ export function compilePrograms(programs: readonly Program[]): Compiled {
       }),
     )
   if (status !== 0 && errors.length === 0) errors.push(`the compiler ended with ${status}`)
-  return { errors, fileOf: (program) => join(FOLDER, 'out', `${nameOf(program)}.js`) }
+  return { errors, fileOf: (program) => join(folder, 'out', `${nameOf(program)}.js`) }
 }
 
 const CONFIGURATION = {
-  extends: '../../tsconfig.json',
+  extends: '../../../tsconfig.json',
   compilerOptions: {
     noEmit: false,
     noEmitOnError: false,

@@ -7,11 +7,12 @@ import { expect, it } from 'vitest'
 import { extractPrograms } from './code-blocks.ts'
 import { compilePrograms } from './compile-programs.ts'
 
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+const [program] = extractPrograms('README.md', readme).programs
+if (program === undefined) throw new Error('README.md has no program')
+const compiled = compilePrograms([program])
+
 it('the README program runs, twice in a row on the same file, with visible work both times', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-  const [program] = extractPrograms('README.md', readme).programs
-  if (program === undefined) throw new Error('README.md has no program')
-  const compiled = compilePrograms([program])
   expect(compiled.errors).toEqual([])
   expect(program.code.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(28)
   const folder = mkdtempSync(join(tmpdir(), 'spine-readme-'))
