@@ -16,7 +16,7 @@ import type { Json } from './kernel/json.ts'
 import type { Random } from './kernel/random.ts'
 import { type AgentInfo, Agents } from './runtime/agents.ts'
 import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
-import { hostAgents } from './runtime/hosted-agent.ts'
+import { HostedAgents } from './runtime/hosted-agent.ts'
 import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
 import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
 import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
@@ -126,7 +126,7 @@ const DRAIN_DEFAULT = '10s'
  * @example const spine = await createSpine({ engine: sqlite('./spine.db'), agents: [inquiry, scheduling] })
  */
 export async function createSpine(options: SpineOptions): Promise<Spine> {
-  const hosted = hostAgents(options.agents)
+  const hosted = new HostedAgents(options.agents)
   const engine = options.engine ?? (await defaultEngine())
   const runtime = new Runtime({
     engine,

@@ -142,4 +142,11 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   random(): number
   /** A UUID: the same on every replay. */
   uuid(): string
+  /**
+   * Guards a change of a handler while runs of the old code are under way: `true` for a run that comes to this point
+   * for the first time with the new code, `false` for one that had passed it before. Recorded, so the answer stays.
+   *
+   * @example if (ctx.patched('check-credit')) await ctx.step('credit', () => bank.check(evt.data.customer))
+   */
+  patched(id: string): boolean
 }

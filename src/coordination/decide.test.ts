@@ -182,7 +182,7 @@ describe('takeOver', () => {
 
         const fresh = initialState()
         for (const record of log.records) evolve(fresh, record)
-        const ready = takeOver(fresh)
+        const { ready } = takeOver(fresh)
         expect(ready.map(({ row }) => nameOf(fresh, row)).sort()).toEqual([...live].sort())
         expect(ready.map(({ source }) => source)).toEqual(
           ready.map(({ source }) => source).sort((left, right) => left - right),

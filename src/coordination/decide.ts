@@ -7,6 +7,7 @@
 import type { Failure } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { fraction, type Random } from '../kernel/random.ts'
+import { isCrashLoop } from './crashes.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { DueHeap, type DueEntry } from './due-heap.ts'
 import type { SpineState } from './state.ts'
@@ -17,15 +18,34 @@ export type DueDecision =
   | { readonly kind: 'expire-delivery'; readonly row: Row }
   | { readonly kind: 'expire-request'; readonly request: string; readonly deadline: number }
 
-/** Makes this state decide: from here on `evolve` marks what changes. Returns what may start at once. */
-export function takeOver(state: SpineState): readonly { readonly row: Row; readonly source: Sequence }[] {
+export interface Place {
+  readonly row: Row
+  readonly source: Sequence
+}
+
+export interface TakeOver {
+  /** What may start at once, in order. */
+  readonly ready: readonly Place[]
+  /** What takes down whatever process it runs in: dead. */
+  readonly crashLoops: readonly Place[]
+  /** Called deliveries that wait; one of them may wait for its own caller. */
+  readonly waitingCalls: readonly Place[]
+}
+
+/** Makes this state decide: from here on `evolve` marks what changes. */
+export function takeOver(state: SpineState): TakeOver {
   state.marks = []
   state.due = new DueHeap()
   const { deliveries, requests } = state
-  const ready: { row: Row; source: Sequence }[] = []
+  const ready: Place[] = []
+  const crashLoops: Place[] = []
+  const waitingCalls: Place[] = []
   for (const row of deliveries.rows()) {
     const source = deliveries.source[row] as Sequence
-    if (deliveries.status[row] === STATUS.ready) ready.push({ row, source })
+    if (isCrashLoop(state, row)) crashLoops.push({ row, source })
+    else if (deliveries.status[row] === STATUS.ready) ready.push({ row, source })
+    else if (deliveries.status[row] === STATUS.queued && deliveries.caller[row] !== 0)
+      waitingCalls.push({ row, source })
     if (deliveries.status[row] === STATUS.backoff) {
       state.due.push({ at: deliveries.due[row] as number, kind: 'retry', row, source, name: '' })
     }
@@ -42,7 +62,8 @@ export function takeOver(state: SpineState): readonly { readonly row: Row; reado
     const at = requests.deadline[slot] as number
     if (at !== 0) state.due.push({ at, kind: 'request-deadline', row: 0, source: 0, name: requests.id[slot] as string })
   }
-  return ready.sort((left, right) => left.source - right.source)
+  ready.sort((left, right) => left.source - right.source)
+  return { ready, crashLoops, waitingCalls }
 }
 
 /** Everything that has become due; entries that lost their meaning are dropped on the way. */
@@ -73,7 +94,8 @@ function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefine
       : undefined
   }
   const command = state.runs.get(row)?.commands.get(name)
-  return command !== undefined && command.ended === 0 ? { kind: 'fire-timer', row, command: name } : undefined
+  // A run that started over may have set a timer of the same name for another time.
+  return command?.ended === 0 && command.due === entry.at ? { kind: 'fire-timer', row, command: name } : undefined
 }
 
 export interface FailureInput {

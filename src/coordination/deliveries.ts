@@ -9,6 +9,7 @@
  */
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { isHeldByCaller } from './call-cycles.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 
@@ -24,7 +25,8 @@ export interface Opening {
   readonly ordered: boolean
 }
 
-export function openDelivery(state: SpineState, opening: Opening): Row {
+/** `firstOf`: a key of which nothing has begun; when the delivery is ordered by it, it goes before all others. */
+export function openDelivery(state: SpineState, opening: Opening, firstOf?: string): Row {
   const { deliveries } = state
   const { source } = opening
   const agent = state.agents[opening.agent] as AgentState
@@ -37,9 +39,15 @@ export function openDelivery(state: SpineState, opening: Opening): Row {
   deliveries.caller[row] = opening.caller
   deliveries.call[row] = opening.call
   deliveries.key[row] = orderKey(agent, source, opening.ordered)
+  const isCalled = opening.caller !== 0 && deliveries.key[row] !== ''
+  // A call to what one of its own callers holds runs inside that hold (call-cycles.ts H1).
+  if (isCalled && isHeldByCaller(state, opening.caller, opening.agent, deliveries.key[row] as string))
+    deliveries.key[row] = ''
   agent.open++
   joinRequest(state, row, source)
-  joinQueue(state, agent, row)
+  joinQueue(state, agent, row, firstOf)
+  if (isCalled && deliveries.status[row] === STATUS.queued)
+    state.marks?.push({ kind: 'cycle', row, source: source.sequence })
   return row
 }
 
@@ -74,13 +82,16 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   }
 }
 
-function joinQueue(state: SpineState, agent: AgentState, row: Row): void {
+function joinQueue(state: SpineState, agent: AgentState, row: Row, firstOf: string | undefined): void {
   const { deliveries } = state
-  if (deliveries.key[row] !== '' && !deliveries.enqueue(agent.keys, row)) {
-    deliveries.status[row] = STATUS.queued
-    return
-  }
-  makeReady(state, row)
+  const key = deliveries.key[row] as string
+  deliveries.status[row] = STATUS.queued
+  if (key !== '' && key === firstOf) deliveries.enqueueFirst(agent.keys, row)
+  else if (key === '' || (deliveries.enqueue(agent.keys, row) && !isBlocked(agent, key))) makeReady(state, row)
+}
+
+export function isBlocked(agent: AgentState, key: string): boolean {
+  return agent.holds.size > 0 && agent.holds.get(key)?.mode === 'block'
 }
 
 export function makeReady(state: SpineState, row: Row): void {
@@ -104,7 +115,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
 
   if (deliveries.key[row] !== '') {
     const next = deliveries.dequeue(agent.keys, row)
-    if (next !== 0) makeReady(state, next)
+    if (next !== 0 && !isBlocked(agent, deliveries.key[row] as string)) makeReady(state, next)
   }
   requests.first[slot] = deliveries.unlinkRequest(requests.firstRow(slot), row)
   requests.open[slot] = (requests.open[slot] as number) - 1
@@ -122,7 +133,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   }
 }
 
-function endOpenCalls(state: SpineState, run: RunState, record: LogRecord): void {
+export function endOpenCalls(state: SpineState, run: RunState, record: LogRecord): void {
   const { deliveries } = state
   for (const [call, command] of run.calls) {
     const { row } = run.commands.get(command) as Command
@@ -186,6 +197,30 @@ export function endCommand(
   command.ended = record.sequence
   command.ok = ok
   state.marks?.push({ kind: 'outcome', row, source: state.deliveries.source[row] as Sequence, command: name, record })
+}
+
+/**
+ * The run starts over on a new basis. Effects that started are kept, because they are in the world; the new run may take
+ * another way and never ask for them, so they hold nothing up.
+ */
+export function restartRun(state: SpineState, row: Row, record: LogRecord, generation: number): void {
+  const { deliveries } = state
+  deliveries.generation[row] = generation
+  deliveries.attempt[row] = 0
+  deliveries.started[row] = 0
+  const run = state.runs.get(row)
+  if (run !== undefined) {
+    endOpenCalls(state, run, record)
+    run.calls.clear()
+    for (const [name, command] of run.commands) {
+      if (command.kind === 'effect') command.carried = true
+      else run.commands.delete(name)
+    }
+    run.basis = 0
+    run.version = ''
+  }
+  state.marks?.push({ kind: 'restarted', row, source: deliveries.source[row] as Sequence })
+  makeReady(state, row)
 }
 
 /**

@@ -5,7 +5,7 @@
  * Not its job: what happens to a delivery (`evolve.ts`). Journals of runs that have begun live beside it (`state.ts`).
  *
  * D1  A row is in the queue of its key exactly while it is open and has a key; only the head of a queue may run.
- * D2  A queue is in the order of sources, but what stands at its head is never displaced.
+ * D2  A queue is in the order of sources, but what stands at its head is never displaced once it may have begun.
  * D3  Row 0 is nobody: 0 in a link means none.
  */
 import type { Sequence } from '../event/sequence.ts'
@@ -15,7 +15,7 @@ export type Row = number
 
 /**
  * - `free`: no delivery.
- * - `queued`: behind another of its key. Leaves when that one ends.
+ * - `queued`: behind another of its key, or first of a key that is blocked. Leaves when that one ends, or the block does.
  * - `ready`: may run, or runs; the log does not say which. Entered on opening at the head, or from `queued`, `paused`.
  * - `backoff`: an attempt failed; may run again from `due` on. Entered by `spine.delivery.retried`.
  * - `paused`: stands still until someone acts. Entered by `spine.delivery.paused`.
@@ -38,6 +38,12 @@ export class DeliveryTable {
   /** Attempts that failed. */
   attempt: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
   hops: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
+  /** 1 while the log knows that its handler has been entered and holds a slot; see `crashes.ts`. */
+  started: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** Processes that died while it was started, since it last made progress. */
+  crashes: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** How often it was begun anew on another basis. */
+  generation: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
   /** When a `backoff` ends, absolute ms. */
   due: Float64Array = new Float64Array(ROWS_AT_FIRST)
   /** Absolute ms after which it may not start or go on; 0 for none. */
@@ -75,6 +81,9 @@ export class DeliveryTable {
     this.agent[row] = agent
     this.attempt[row] = 0
     this.due[row] = 0
+    this.started[row] = 0
+    this.crashes[row] = 0
+    this.generation[row] = 0
     this.#sibling[row] = this.#bySource.get(source) ?? 0
     this.#bySource.set(source, row)
     return row
@@ -99,6 +108,17 @@ export class DeliveryTable {
 
   *rows(): IterableIterator<Row> {
     for (let row = 1; row < this.#used; row++) if (this.status[row] !== STATUS.free) yield row
+  }
+
+  /** Puts a row before all others of its key. Only for a queue whose head has not begun (D2). */
+  enqueueFirst(heads: Map<string, Row>, row: Row): void {
+    const key = this.key[row] as string
+    const head = heads.get(key) ?? 0
+    heads.set(key, row)
+    this.#keyPrevious[row] = 0
+    this.#keyNext[row] = head
+    this.#keyLast[row] = head === 0 ? row : (this.#keyLast[head] as Row)
+    if (head !== 0) this.#keyPrevious[head] = row
   }
 
   /** Puts a row into the queue of its key. Returns whether it is the head and so may run. */
@@ -198,6 +218,9 @@ export class DeliveryTable {
     this.status = copyInto(new Uint8Array(rows), this.status)
     this.attempt = u16(this.attempt)
     this.hops = u16(this.hops)
+    this.started = copyInto(new Uint8Array(rows), this.started)
+    this.crashes = copyInto(new Uint8Array(rows), this.crashes)
+    this.generation = u16(this.generation)
     this.due = f64(this.due)
     this.deadline = f64(this.deadline)
     this.caller = u32(this.caller)

@@ -25,18 +25,27 @@ export function encodeState(state: SpineState): string {
         id,
         sequence: letter.sequence,
         request: letter.request,
+        orderKey: letter.orderKey,
         run: runJson(state, letter.run),
       }))
       .sort(byText('id')),
     lanes: [...state.lanes]
-      .map(([lane, { claimed, owner, released }]) => ({ lane, claimed, owner, released }))
+      .map(([lane, { claimed, owner, released, careful }]) => ({ lane, claimed, owner, released, careful }))
       .sort(byText('lane')),
   })
 }
 
 function agentJson(agent: AgentState) {
   const { name, registration, since, subscribed, open } = agent
-  return { name, registration: (registration ?? null) as Json, since, subscribed: Object.fromEntries(subscribed), open }
+  const holds = [...agent.holds].map(([key, { mode, letters }]) => ({ key, mode, letters })).sort(byText('key'))
+  return {
+    name,
+    registration: (registration ?? null) as Json,
+    since,
+    subscribed: Object.fromEntries(subscribed),
+    open,
+    holds,
+  }
 }
 
 function deliveryJson(state: SpineState, row: Row) {
@@ -50,6 +59,9 @@ function deliveryJson(state: SpineState, row: Row) {
     partition: deliveries.partition[row] as string,
     key: deliveries.key[row] as string,
     attempt: deliveries.attempt[row] as number,
+    started: deliveries.started[row] === 1,
+    crashes: deliveries.crashes[row] as number,
+    generation: deliveries.generation[row] as number,
     hops: deliveries.hops[row] as number,
     due: deliveries.due[row] as number,
     deadline: deliveries.deadline[row] as number,

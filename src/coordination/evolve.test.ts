@@ -176,9 +176,9 @@ describe('the owner of the lane', () => {
     expect(view().lanes).toEqual([])
     log.claim('one')
     log.release()
-    expect(view().lanes).toEqual([{ lane: '*', claimed: 2, owner: 'one', released: true }])
+    expect(view().lanes).toEqual([{ lane: '*', claimed: 2, owner: 'one', released: true, careful: false }])
     log.claim('two')
-    expect(view().lanes).toEqual([{ lane: '*', claimed: 4, owner: 'two', released: false }])
+    expect(view().lanes).toEqual([{ lane: '*', claimed: 4, owner: 'two', released: false, careful: false }])
   })
 
   it('gives what stood still another look', () => {

@@ -13,18 +13,20 @@ import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { foldClaim, foldRunsStarted } from './crashes.ts'
+import { foldDead, foldDiscarded, foldRedriven } from './dead-letters.ts'
 import {
   endCommand,
   endDelivery,
   forgetTrailingFailures,
   handOff,
-  makeReady,
   openDelivery,
+  restartRun,
   runOf,
 } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
-import { deliveryId, type Command, type RunState, type SpineState } from './state.ts'
+import type { Command, RunState, SpineState } from './state.ts'
 
 export function evolve(state: SpineState, record: LogRecord): void {
   assert(record.sequence === state.at + 1, `record ${record.sequence} does not follow ${state.at}`)
@@ -89,15 +91,18 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     const lane = state.lanes.get(dataOf(record, 'spine.lane.released').lane)
     if (lane !== undefined) lane.released = true
   },
+  'spine.runs.started': foldRunsStarted,
   'spine.step.started': aboutDelivery((state, row, record) => {
     const { command } = dataOf(record, 'spine.step.started')
     const run = standing(state, row, record)
+    state.deliveries.started[row] = 1
     if (!run.commands.has(command)) run.commands.set(command, openCommand('effect', record.sequence))
   }),
   'spine.step.recorded': aboutDelivery(foldStepRecorded),
   'spine.call.requested': foldCall,
   'spine.timer.set': aboutDelivery((state, row, record) => {
     const { command, due } = dataOf(record, 'spine.timer.set')
+    state.deliveries.started[row] = 0
     standing(state, row, record).commands.set(command, { ...openCommand('sleep', record.sequence), due })
     state.due?.push({ at: due, kind: 'timer', row, source: state.deliveries.source[row] as Sequence, name: command })
   }),
@@ -122,6 +127,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     const { attempt, due } = dataOf(record, 'spine.delivery.retried')
     state.deliveries.attempt[row] = attempt
     state.deliveries.status[row] = STATUS.backoff
+    state.deliveries.started[row] = 0
     state.deliveries.due[row] = due
     const run = state.runs.get(row)
     if (run !== undefined) forgetTrailingFailures(run)
@@ -129,31 +135,40 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   }),
   'spine.delivery.paused': aboutDelivery((state, row) => {
     state.deliveries.status[row] = STATUS.paused
+    state.deliveries.started[row] = 0
+  }),
+  'spine.delivery.restarted': aboutDelivery((state, row, record) => {
+    const { generation } = dataOf(record, 'spine.delivery.restarted')
+    // Two who restart the same run at once restart it once.
+    if (generation > (state.deliveries.generation[row] as number)) restartRun(state, row, record, generation)
   }),
   'spine.delivery.redriven': foldRedriven,
-  'spine.delivery.discarded': (state, record) => {
-    state.deadLetters.delete(deliveryId(record.cause, record.agent ?? ''))
-  },
+  'spine.delivery.discarded': foldDiscarded,
 }
 
 /** The types that this version writes and folds, for the reference and its test. */
 export const FOLDED_TYPES: readonly string[] = Object.keys(FOLDS)
-
-function foldClaim(state: SpineState, record: LogRecord): void {
-  const { lane, owner } = dataOf(record, 'spine.lane.claimed')
-  state.lanes.set(lane, { claimed: record.sequence, owner, released: false })
-  // A new owner may host new code: what stood still for a mismatch gets another look.
-  for (const row of state.deliveries.rows()) if (state.deliveries.status[row] === STATUS.paused) makeReady(state, row)
-}
 
 function foldStepRecorded(state: SpineState, row: Row, record: LogRecord): void {
   const { command: name, error } = dataOf(record, 'spine.step.recorded')
   const run = standing(state, row, record)
   const known = run.commands.get(name)
   if (known !== undefined && known.ended !== 0) return
+  // Progress (crashes.ts K3).
+  state.deliveries.started[row] = 1
+  state.deliveries.crashes[row] = 0
+  if (known?.kind === 'call') giveUpCall(state, run, known, record)
   const command = known ?? openCommand('step', 0)
   run.commands.set(name, command)
   endCommand(state, row, name, command, record, error === undefined)
+}
+
+/** The owner ended a call itself, because it waited for its own caller. */
+function giveUpCall(state: SpineState, run: RunState, command: Command, record: LogRecord): void {
+  const { row } = command
+  run.calls.delete(command.asked)
+  command.row = 0
+  if (row !== 0) endDelivery(state, row, record, true)
 }
 
 function foldCall(state: SpineState, record: LogRecord): void {
@@ -170,6 +185,7 @@ function foldCall(state: SpineState, record: LogRecord): void {
   })
   if (command === undefined) return
   const run = standing(state, caller, record)
+  state.deliveries.started[caller] = 0
   run.commands.set(command, { ...openCommand('call', record.sequence), row })
   run.calls.set(record.sequence, command)
 }
@@ -180,54 +196,6 @@ function endOfRequest(state: SpineState, record: LogRecord): void {
     endDelivery(state, state.requests.firstRow(slot), record, true)
     slot = state.requests.find(record.request)
   }
-}
-
-function foldDead(state: SpineState, row: Row, record: LogRecord): void {
-  const { deliveries } = state
-  const run = state.runs.get(row)
-  state.deadLetters.set(deliveryId(record.cause, record.agent as string), {
-    source: record.cause,
-    agent: deliveries.agent[row] as number,
-    type: deliveries.type[row] as number,
-    request: record.request,
-    session: record.session,
-    key: record.key,
-    hops: record.hops,
-    sequence: record.sequence,
-    run,
-  })
-  endDelivery(state, row, record, false)
-  if (run !== undefined) forgetOpenCalls(run)
-}
-
-function foldRedriven(state: SpineState, record: LogRecord): void {
-  const id = deliveryId(record.cause, record.agent as string)
-  const letter = state.deadLetters.get(id)
-  if (letter === undefined) return
-  state.deadLetters.delete(id)
-  const { source, agent, type, run, request, session, key, hops } = letter
-  // A rename may have brought the same work here meanwhile (L1).
-  if (state.deliveries.find(source, agent) !== 0) return
-  const row = openDelivery(state, {
-    source: { sequence: source, request, session, key, hops },
-    agent,
-    type,
-    caller: 0,
-    call: 0,
-    ordered: true,
-  })
-  if (run === undefined) return
-  forgetTrailingFailures(run)
-  state.runs.set(row, run)
-  for (const [name, { kind, ended, due }] of run.commands) {
-    if (kind === 'sleep' && ended === 0) state.due?.push({ at: due, kind: 'timer', row, source, name })
-  }
-}
-
-/** They end with the run that made them; a redriven run asks again. */
-function forgetOpenCalls(run: RunState): void {
-  for (const name of run.calls.values()) run.commands.delete(name)
-  run.calls.clear()
 }
 
 /** The journal of the run, with the basis and version that its first record tells. */

@@ -7,7 +7,8 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import { endDelivery, makeReady } from './deliveries.ts'
+import { moveDeadLetters } from './dead-letters.ts'
+import { endDelivery, isBlocked, makeReady } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { AgentState, SpineState } from './state.ts'
 
@@ -16,7 +17,15 @@ export function targetIndex(state: SpineState, name: string): number {
   const known = state.agentIndex.get(name)
   if (known !== undefined) return known
   const index = state.agents.length
-  state.agents.push({ name, registration: undefined, since: 0, subscribed: new Map(), open: 0, keys: new Map() })
+  state.agents.push({
+    name,
+    registration: undefined,
+    since: 0,
+    subscribed: new Map(),
+    open: 0,
+    keys: new Map(),
+    holds: new Map(),
+  })
   state.agentIndex.set(name, index)
   return index
 }
@@ -55,6 +64,7 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
     const row = state.deliveries.find(source, index)
     if (row !== 0) endDelivery(state, row, record, false)
   }
+  agent.holds.clear()
 }
 
 export function renameAgent(state: SpineState, record: LogRecord): void {
@@ -64,10 +74,12 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
   const agent = state.agents[from] as AgentState
   const index = targetIndex(state, to)
   const heir = state.agents[index] as AgentState
+  moveDeadLetters(state, from, index, (letter) => wasGiven(state, letter.source, letter.type, heir, index))
   for (const source of sourcesOf(state, from)) {
     const row = state.deliveries.find(source, from)
     if (row === 0) continue
-    if (wasGiven(state, row, heir, index)) endDelivery(state, row, record, true)
+    if (wasGiven(state, source, state.deliveries.type[row] as number, heir, index))
+      endDelivery(state, row, record, true)
     else move(state, row, agent, heir, index)
   }
   const { registration, subscribed } = agent
@@ -80,10 +92,9 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
 }
 
 /** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */
-function wasGiven(state: SpineState, row: Row, heir: AgentState, index: number): boolean {
+function wasGiven(state: SpineState, source: Sequence, type: number, heir: AgentState, index: number): boolean {
   const { deliveries, eventTypes } = state
-  const source = deliveries.source[row] as Sequence
-  const since = heir.subscribed.get(eventTypes[deliveries.type[row] as number] as string)
+  const since = heir.subscribed.get(eventTypes[type] as string)
   return (since !== undefined && source > since) || deliveries.find(source, index) !== 0
 }
 
@@ -95,7 +106,7 @@ function move(state: SpineState, row: Row, from: AgentState, to: AgentState, ind
   deliveries.agent[row] = index
   from.open--
   to.open++
-  const behind = ordered && !deliveries.enqueue(to.keys, row)
+  const behind = ordered && (!deliveries.enqueue(to.keys, row) || isBlocked(to, deliveries.key[row] as string))
   if (behind) deliveries.status[row] = STATUS.queued
   else if (deliveries.status[row] !== STATUS.backoff) makeReady(state, row)
 }

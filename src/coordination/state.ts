@@ -26,6 +26,15 @@ export interface AgentState {
   open: number
   /** Head of the queue of each key. */
   readonly keys: Map<string, Row>
+  /** Keys that stand still, or are set aside, since one of their deliveries died. */
+  readonly holds: Map<string, KeyHold>
+}
+
+/** What `onFailure: 'block' | 'park'` does to a key after a death, until a redrive or discard. */
+export interface KeyHold {
+  readonly mode: 'block' | 'park'
+  /** Sources of its dead letters, in the order of their deaths. */
+  letters: Sequence[]
 }
 
 export interface Command {
@@ -59,6 +68,8 @@ export interface DeadLetterState {
   readonly request: string
   readonly session: string
   readonly key: string
+  /** What its delivery was ordered by; empty for unordered work. */
+  readonly orderKey: string
   readonly hops: number
   /** Sequence of the `spine.delivery.dead`. */
   readonly sequence: Sequence
@@ -70,6 +81,8 @@ export interface LaneState {
   readonly claimed: Sequence
   readonly owner: string
   released: boolean
+  /** It was claimed over an owner that had not released it: what is older starts carefully. */
+  readonly careful: boolean
 }
 
 /** What `evolve` tells the process that decides. */
@@ -91,6 +104,10 @@ export type Mark =
       readonly record: LogRecord
     }
   | { readonly kind: 'rest'; readonly request: string }
+  /** A run starts over: whatever still executes of it has no effect any more. */
+  | { readonly kind: 'restarted'; readonly row: Row; readonly source: Sequence }
+  /** A called delivery waits for a key that, in the end, waits for its caller. */
+  | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
 
 export interface SpineState {
   at: Sequence

@@ -22,26 +22,45 @@ export class Appender {
   readonly #fold: LogFold
   readonly #writer: string
   readonly #onFailed: (error: unknown) => void
+  /** Asked once for every batch that goes out anyway. */
+  readonly #alongside: () => CommitDraft | undefined
+  readonly #underWay = new Set<readonly Waiting[]>()
   #counter = 0
   #turn: Waiting[] = []
   #failure: unknown
 
-  constructor(engine: Engine, fold: LogFold, writer: string, onFailed: (error: unknown) => void) {
+  constructor(
+    engine: Engine,
+    fold: LogFold,
+    writer: string,
+    onFailed: (error: unknown) => void,
+    alongside: () => CommitDraft | undefined,
+  ) {
     this.#engine = engine
     this.#fold = fold
     this.#writer = writer
     this.#onFailed = onFailed
+    this.#alongside = alongside
+  }
+
+  /** Nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#turn.length === 0 && this.#underWay.size === 0
   }
 
   /** @throws SPINE_COMMIT_TOO_LARGE at once; what the engine throws later. */
   append(draft: CommitDraft): Promise<AppendOutcome> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     requireCommitSize(draft)
-    const commit: Commit = { ...draft, id: `${this.#writer}:${++this.#counter}` }
+    const commit: Commit = { ...draft, id: this.#nextId() }
     return new Promise((resolve, reject) => {
       this.#turn.push({ commit, resolve, reject })
       if (this.#turn.length === 1) queueMicrotask(() => this.#flush())
     })
+  }
+
+  #nextId(): string {
+    return `${this.#writer}:${++this.#counter}`
   }
 
   /** From here on every append rejects with `error`. */
@@ -49,11 +68,24 @@ export class Appender {
     this.#failure ??= error
   }
 
+  /** What is on its way rejects too, whatever becomes of it. */
+  abandon(error: unknown): void {
+    this.fail(error)
+    for (const turn of [...this.#underWay, this.#turn]) for (const { reject } of turn) reject(error)
+    this.#underWay.clear()
+    this.#turn = []
+  }
+
   async #flush(): Promise<void> {
     const turn = this.#turn
+    if (turn.length === 0) return
     this.#turn = []
+    const commits = turn.map((waiting) => waiting.commit)
+    const alongside = this.#alongside()
+    if (alongside !== undefined) commits.push({ ...alongside, id: this.#nextId() })
+    this.#underWay.add(turn)
     try {
-      const outcomes = await this.#engine.append(turn.map((waiting) => waiting.commit))
+      const outcomes = await this.#engine.append(commits)
       for (const [index, { resolve }] of turn.entries()) {
         const outcome = outcomes[index] as AppendOutcome
         const passing = 'last' in outcome ? this.#fold.passed(outcome.last) : undefined
@@ -66,6 +98,8 @@ export class Appender {
         this.#onFailed(error)
       }
       for (const { reject } of turn) reject(error)
+    } finally {
+      this.#underWay.delete(turn)
     }
   }
 }

@@ -7,22 +7,31 @@
  * U1  At most `concurrency` runs of an agent hold a slot. A suspended run holds none.
  * U2  One delivery has at most one run at a time.
  * U3  An entry of a line may be out of date; the state is asked again before anything starts.
+ * U4  A run that starts alone holds the only slot of the process (coordination/crashes.ts).
  */
+import { type StartMode, startMode } from '../coordination/crashes.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { HostedAgent } from './hosted-agent.ts'
+import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
+import { LANE } from './lane.ts'
 import { Run } from './run.ts'
 import type { RunHost } from './run-host.ts'
 
 interface Line {
-  readonly agent: HostedAgent
+  agent: HostedAgent
   slotsTaken: number
   /** Suspended runs that have something to do. */
-  readonly resumes: Run[]
+  readonly resumes: Set<Run>
   /** Row and source of deliveries that may start, alternating: numbers, because there may be many. */
   starts: number[]
   next: number
+}
+
+interface Loner {
+  readonly line: Line
+  readonly row: Row
+  readonly source: Sequence
 }
 
 /** Entries that were started are cut off in blocks, so that a line that never empties does not grow for ever. */
@@ -35,19 +44,41 @@ function compact(line: Line): void {
 
 export class Dispatcher {
   readonly #host: RunHost
+  readonly #hosted: HostedAgents
   readonly #lines = new Map<string, Line>()
   readonly #live = new Map<Row, Run>()
   /** Became ready again while their last attempt was still ending. */
   readonly #again = new Map<Row, Sequence>()
+  /** What wants the process to itself. While there is any, nothing else starts. */
+  readonly #loners: Loner[] = []
+  #isAlone = false
+  #slotsTaken = 0
   #stopped = false
 
-  constructor(host: RunHost, agents: Iterable<HostedAgent>) {
+  constructor(host: RunHost, hosted: HostedAgents) {
     this.#host = host
-    for (const agent of agents) this.#lines.set(agent.name, { agent, slotsTaken: 0, resumes: [], starts: [], next: 0 })
+    this.#hosted = hosted
+    for (const agent of hosted.current.values()) this.add(agent)
+  }
+
+  add(agent: HostedAgent): void {
+    const known = this.#lines.get(agent.name)
+    if (known !== undefined) known.agent = agent
+    else this.#lines.set(agent.name, { agent, slotsTaken: 0, resumes: new Set(), starts: [], next: 0 })
   }
 
   get liveRuns(): Iterable<Run> {
     return this.#live.values()
+  }
+
+  /** Nothing here could start or resume now. */
+  get isIdle(): boolean {
+    if (this.#stopped) return true
+    if (this.#loners.length > 0) return false
+    for (const line of this.#lines.values()) {
+      if (line.slotsTaken > 0 || line.resumes.size > 0 || line.next < line.starts.length) return false
+    }
+    return true
   }
 
   runOf(row: Row, source: Sequence): Run | undefined {
@@ -63,21 +94,35 @@ export class Dispatcher {
       this.#again.set(row, source)
       return
     }
+    if (this.#modeOf(row) === 'alone') {
+      this.#startAlone({ line, row, source })
+      return
+    }
     line.starts.push(row, source)
     this.#fill(line)
   }
 
   requestSlot(run: Run): void {
     const line = this.#lines.get(run.agent.name) as Line
-    if (line.resumes.includes(run)) return
-    line.resumes.push(run)
+    if (this.#modeOf(run.row) === 'alone') {
+      const isWaiting = this.#loners.some(({ row }) => row === run.row)
+      if (!isWaiting) this.#startAlone({ line, row: run.row, source: run.source })
+      return
+    }
+    line.resumes.add(run)
     this.#fill(line)
   }
 
   slotFreed(run: Run): void {
     const line = this.#lines.get(run.agent.name) as Line
     line.slotsTaken--
-    this.#fill(line)
+    this.#slotsTaken--
+    if (this.#isAlone || this.#loners.length > 0) {
+      this.#isAlone = false
+      this.#startLonersThenOthers()
+    } else {
+      this.#fill(line)
+    }
   }
 
   runOver(run: Run): void {
@@ -98,15 +143,26 @@ export class Dispatcher {
     return this.#lines.get((agents[deliveries.agent[row] as number] as AgentState).name)
   }
 
+  #modeOf(row: Row): StartMode {
+    const { state } = this.#host
+    return startMode(state, row, state.lanes.get(LANE))
+  }
+
   #fill(line: Line): void {
-    while (!this.#stopped && line.slotsTaken < line.agent.concurrency) {
-      const resumed = line.resumes.shift()
+    while (!this.#stopped && this.#loners.length === 0 && !this.#isAlone && line.slotsTaken < line.agent.concurrency) {
+      const [resumed] = line.resumes
       if (resumed !== undefined) {
-        if (resumed.phase !== 'suspended') continue
-        line.slotsTaken++
-        resumed.resume()
+        line.resumes.delete(resumed)
+        this.#resume(line, resumed)
       } else if (!this.#startNext(line)) return
     }
+  }
+
+  #resume(line: Line, run: Run): boolean {
+    if (run.phase !== 'suspended') return false
+    this.#takeSlot(line)
+    run.resume()
+    return true
   }
 
   /** Starts the next delivery that may still start; false when the line is empty. */
@@ -115,11 +171,7 @@ export class Dispatcher {
       const row = line.starts[line.next] as Row
       const source = line.starts[line.next + 1] as Sequence
       line.next += 2
-      if (this.#mayStart(row, source)) {
-        line.slotsTaken++
-        const run = new Run(this.#host, line.agent, row, source)
-        this.#live.set(row, run)
-        void run.start()
+      if (this.#start(line, row, source)) {
         if (line.next >= STARTED_KEPT) compact(line)
         return true
       }
@@ -127,6 +179,62 @@ export class Dispatcher {
     line.starts = []
     line.next = 0
     return false
+  }
+
+  #startAlone(loner: Loner): void {
+    this.#loners.push(loner)
+    this.#startLonersThenOthers()
+  }
+
+  #startLonersThenOthers(): void {
+    if (this.#startLoner()) return
+    for (const line of this.#lines.values()) this.#fill(line)
+  }
+
+  /** Lets the next loner go once every slot is free; true while one wants to run, or does. */
+  #startLoner(): boolean {
+    while (!this.#stopped && !this.#isAlone && this.#slotsTaken === 0) {
+      const loner = this.#loners.shift()
+      if (loner === undefined) return false
+      const { line, row, source } = loner
+      const suspended = this.runOf(row, source)
+      // Before it starts, because a run may end, and free its slot, while it is entered.
+      this.#isAlone = true
+      const goes = suspended === undefined ? this.#start(line, row, source) : this.#resume(line, suspended)
+      if (!goes) this.#isAlone = false
+    }
+    return this.#isAlone || this.#loners.length > 0
+  }
+
+  #start(line: Line, row: Row, source: Sequence): boolean {
+    if (!this.#mayStart(row, source)) return false
+    if (this.#isParked(row)) {
+      this.#host.park(row)
+      return false
+    }
+    this.#takeSlot(line)
+    const run = new Run(this.#host, this.#codeOf(line, row), row, source)
+    this.#live.set(row, run)
+    void run.start(this.#modeOf(row) !== 'plain')
+    return true
+  }
+
+  #takeSlot(line: Line): void {
+    line.slotsTaken++
+    this.#slotsTaken++
+  }
+
+  /** A run that has begun goes on with the version that began it, where that is hosted. */
+  #codeOf(line: Line, row: Row): HostedAgent {
+    const version = this.#host.state.runs.get(row)?.version
+    if (version === undefined || version === '' || version === line.agent.version) return line.agent
+    return this.#hosted.versionOf(line.agent.name, version) ?? line.agent
+  }
+
+  #isParked(row: Row): boolean {
+    const { agents, deliveries } = this.#host.state
+    const { holds } = agents[deliveries.agent[row] as number] as AgentState
+    return holds.size > 0 && holds.get(deliveries.key[row] as string)?.mode === 'park'
   }
 
   #mayStart(row: Row, source: Sequence): boolean {

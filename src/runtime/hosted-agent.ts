@@ -50,20 +50,45 @@ export function hostAgent(agent: AnyAgent): HostedAgent {
   }
 }
 
-/** All agents by name. @throws SPINE_AGENT_INVALID when two share one. */
-export function hostAgents(agents: readonly AnyAgent[]): ReadonlyMap<string, HostedAgent> {
-  const hosted = new Map<string, HostedAgent>()
-  for (const agent of agents) {
-    if (hosted.has(agent.name)) {
-      throw new SpineError('SPINE_AGENT_INVALID', `Two agents are named '${agent.name}'.`, {
-        value: agent.name,
-        fix: 'The name is what the log knows an agent by: give each its own.',
+/**
+ * The agents of this process. One name may be hosted in several versions: the highest takes what is new, each older one
+ * finishes the runs that it has begun.
+ */
+export class HostedAgents {
+  /** By name, the highest version of each. */
+  readonly current = new Map<string, HostedAgent>()
+  readonly #versions = new Map<string, HostedAgent>()
+
+  /** @throws SPINE_AGENT_INVALID when two share a name and a version. */
+  constructor(agents: readonly AnyAgent[]) {
+    for (const agent of agents) this.add(hostAgent(agent))
+  }
+
+  add(agent: HostedAgent): void {
+    const { name, version } = agent
+    if (this.versionOf(name, version) !== undefined) {
+      throw new SpineError('SPINE_AGENT_INVALID', `Two agents are named '${name}' and have the version '${version}'.`, {
+        value: name,
+        fix: "The name is what the log knows an agent by: give each its own, or another 'version' to new code of the same agent.",
       })
     }
-    hosted.set(agent.name, hostAgent(agent))
+    this.#versions.set(`${name}@${version}`, agent)
+    const known = this.current.get(name)
+    if (known === undefined || VERSIONS.compare(version, known.version) > 0) this.current.set(name, agent)
   }
-  return hosted
+
+  versionOf(name: string, version: string): HostedAgent | undefined {
+    return this.#versions.get(`${name}@${version}`)
+  }
+
+  /** Every version of every agent. */
+  all(): Iterable<HostedAgent> {
+    return this.#versions.values()
+  }
 }
+
+/** '2' before '10', '1.9.0' before '1.10.0'. */
+const VERSIONS = new Intl.Collator('en', { numeric: true })
 
 /** What the log should know of an agent. It is appended only when it differs from what the log knows already. */
 export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.registered'> {

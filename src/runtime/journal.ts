@@ -14,9 +14,18 @@ export interface Journal {
   readonly outcomes: readonly Outcome[]
   /** Those that an earlier attempt left open: this one may never ask for them. */
   readonly carried: ReadonlySet<string>
+  /** Ids of `ctx.patched` that this run has passed with the new code. */
+  readonly patches: ReadonlySet<string>
 }
 
-const EMPTY: Journal = { basis: 0, ids: new Set(), outcomes: [], carried: new Set() }
+/** How a passed `ctx.patched` stands on the log; it is no outcome that anyone waits for. */
+export const PATCHED = '@patched '
+
+export function patchCommand(id: string): string {
+  return `${PATCHED}${id}#0`
+}
+
+const EMPTY: Journal = { basis: 0, ids: new Set(), outcomes: [], carried: new Set(), patches: new Set() }
 
 /** At once when there is none, which is the common case; else with the records read. */
 export function journalOf(state: SpineState, records: Records, row: Row): Journal | Promise<Journal> {
@@ -26,11 +35,16 @@ export function journalOf(state: SpineState, records: Records, row: Row): Journa
 async function loadJournal(state: SpineState, records: Records, row: Row): Promise<Journal> {
   const run = state.runs.get(row)
   if (run === undefined) return EMPTY
-  const ended = [...run.commands].filter(([, command]) => command.ended !== 0)
+  const { basis } = run
+  const names = [...run.commands.keys()]
+  const patches = new Set(
+    names.filter((name) => name.startsWith(PATCHED)).map((name) => name.slice(PATCHED.length, -2)),
+  )
+  const ended = [...run.commands].filter(([name, { ended }]) => ended !== 0 && !name.startsWith(PATCHED))
   ended.sort(([, left], [, right]) => left.ended - right.ended)
-  const ids = new Set(run.commands.keys())
+  const ids = new Set(names.filter((name) => !name.startsWith(PATCHED)))
   const carried = new Set([...run.commands].filter(([, command]) => command.carried).map(([name]) => name))
   const outcomes: Outcome[] = []
   for (const [command, { ended: sequence }] of ended) outcomes.push({ command, record: await records.get(sequence) })
-  return { basis: run.basis, ids, outcomes, carried }
+  return { basis, ids, outcomes, carried, patches }
 }

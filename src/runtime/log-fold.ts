@@ -69,6 +69,8 @@ export class LogFold {
   }
 
   #fold(record: LogRecord): void {
+    // A tail that repeats itself is no reason to stop; one that leaves something out is, and `evolve` sees it.
+    if (record.sequence <= this.state.at) return
     evolve(this.state, record)
     this.#listener.onRecord(record)
   }

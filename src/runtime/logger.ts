@@ -34,10 +34,10 @@ export function describeFailure(
   now: number,
 ): string {
   const what = `agent '${run.agent.name}' failed on record ${run.source} of session '${run.header.session}'`
+  // What is longer is on the log; a mismatch has a diff below its first line.
+  const [firstLine] = failure.message.split('\n')
   const why =
-    failure.code === 'SPINE_HANDLER_FAILED'
-      ? `${failure.name}: ${failure.message}`
-      : `${failure.code}: ${failure.message}`
+    failure.code === 'SPINE_HANDLER_FAILED' ? `${failure.name}: ${firstLine}` : `${failure.code}: ${firstLine}`
   return `${what}: ${why}${whereOf(failure)}; ${nextOf(run, decision, now)}`
 }
 

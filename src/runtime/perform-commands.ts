@@ -108,7 +108,11 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
   // An effect is never told to stop: it is finished. Its own timeout still bounds it.
   const signal = command.kind === 'effect' ? NEVER : run.signal
   try {
-    const result = await runStep(command, {
+    const { interception } = run.host
+    const name = id.slice(0, id.lastIndexOf('#'))
+    const intercepted =
+      interception === undefined ? command : { ...command, run: interception.stepOf(run.agent, name, command.run) }
+    const result = await runStep(intercepted, {
       clock,
       random,
       signal,

@@ -43,6 +43,16 @@ export function systemHeader(time: number): Omit<RecordHeader, 'type'> {
   return { time, session: 'spine', request: 'spine', key: 'spine', cause: 0, hops: 0 }
 }
 
+/** Names runs whose handlers have been entered. */
+export function startedRecord(
+  runs: readonly { readonly source: number; readonly agent: { readonly name: string } }[],
+  time: number,
+): NewRecord {
+  const events = runs.map(({ source }) => source)
+  const agents = runs.map(({ agent }) => agent.name)
+  return fact('spine.runs.started', systemHeader(time), { events, agents })
+}
+
 /** What follows from a delivery: one hop further, under the same deadline. */
 export function following(
   header: Omit<RecordHeader, 'type'>,

@@ -36,6 +36,8 @@ export class Replay {
   readonly #asked = new Map<string, Asked>()
   readonly #occurrences = new Map<string, number>()
   readonly #journal: ReadonlySet<string>
+  /** What was released, in order: the common part of a diff. */
+  readonly #released: string[] = []
   readonly #carried: ReadonlySet<string>
   #outcomes: Outcome[]
   #fresh: Asked[] = []
@@ -53,8 +55,11 @@ export class Replay {
     return this.#open
   }
 
-  get hasOutcomes(): boolean {
-    return this.#outcomes.length > 0
+  /** The journal still holds something that the handler has not come to: what it does now it has done before. */
+  get isReplaying(): boolean {
+    if (this.#outcomes.some(({ command }) => !this.#carried.has(command))) return true
+    for (const id of this.#journal) if (!this.#asked.has(id) && !this.#carried.has(id)) return true
+    return false
   }
 
   get count(): number {
@@ -106,7 +111,7 @@ export class Replay {
       const [instead] = this.#fresh
       return instead === undefined
         ? { kind: 'wait' }
-        : { kind: 'mismatch', error: mismatch(outcome, `asks for '${instead.id}'`) }
+        : { kind: 'mismatch', error: this.#mismatch(outcome, `asks for '${instead.id}'`) }
     }
     return this.#takeFresh()
   }
@@ -114,7 +119,7 @@ export class Replay {
   /** When the handler has ended: the mismatch, if journaled outcomes were never asked for. */
   mismatchAtEnd(how: string): SpineError | undefined {
     const unasked = this.#outcomes.find(({ command }) => !this.#asked.has(command) && !this.#carried.has(command))
-    return unasked === undefined ? undefined : mismatch(unasked, how)
+    return unasked === undefined ? undefined : this.#mismatch(unasked, how)
   }
 
   /** What is still open when the handler ends: losers of a race, forgotten calls. */
@@ -126,6 +131,7 @@ export class Replay {
     this.#outcomes.splice(index, 1)
     this.#openIds.delete(asked.id)
     this.#open--
+    this.#released.push(asked.id)
     return { kind: 'release', asked, record }
   }
 
@@ -135,16 +141,31 @@ export class Replay {
     this.#fresh = []
     return { kind: 'perform', asked }
   }
+
+  #mismatch(expected: Outcome, found: string): SpineError {
+    const journal = this.#outcomes.filter(({ command }) => !this.#carried.has(command)).map(({ command }) => command)
+    const handler = [...this.#asked.keys()].filter((id) => this.#openIds.has(id))
+    return new SpineError(
+      'SPINE_REPLAY_MISMATCH',
+      `The journal goes on with '${expected.command}' (record ${expected.record.sequence}), but the handler ${found}.`,
+      {
+        value: found,
+        limit: expected.command,
+        fix: `The handler changed under a run that had begun, or depends on something outside its steps: deploy the old code beside the new, start the request over with requests.restart, or cancel it.\n${diff(this.#released, journal, handler)}`,
+      },
+    )
+  }
 }
 
-function mismatch(expected: Outcome, found: string): SpineError {
-  return new SpineError(
-    'SPINE_REPLAY_MISMATCH',
-    `The journal goes on with '${expected.command}' (record ${expected.record.sequence}), but the handler ${found}.`,
-    {
-      value: found,
-      limit: expected.command,
-      fix: 'The handler changed under a run that had begun, or depends on something outside its steps: deploy the old code, or cancel the request.',
-    },
-  )
+/** Lines of a diff: what agreed, then what the journal holds (-) and what the handler waits for instead (+). */
+function diff(agreed: readonly string[], journal: readonly string[], handler: readonly string[]): string {
+  const shown = agreed.slice(-DIFF_LINES)
+  return [
+    ...(agreed.length > shown.length ? [`  … ${agreed.length - shown.length} more`] : []),
+    ...shown.map((id) => `  ${id}`),
+    ...journal.slice(0, DIFF_LINES).map((id) => `- ${id}`),
+    ...handler.slice(0, DIFF_LINES).map((id) => `+ ${id}`),
+  ].join('\n')
 }
+
+const DIFF_LINES = 5

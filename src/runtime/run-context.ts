@@ -38,6 +38,9 @@ export interface Attempt {
   /** Time of the last released record. */
   readonly now: () => number
   readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
+  readonly patched: (id: string) => boolean
+  /** How often the run was started over. */
+  readonly generation: number
 }
 
 /** What a handler has said that belongs to the end of its run. */
@@ -72,8 +75,10 @@ export class RunContext {
 
   /** The object that the handler gets. */
   handle(): Context {
-    const { header, request, signal, agent, failedBefore, now } = this.#attempt
-    const random = seededRandom(`${header.request}/${header.cause}/${agent.name}`)
+    const { header, request, signal, agent, failedBefore, now, generation } = this.#attempt
+    const run = `${header.request}/${header.cause}/${agent.name}`
+    // The first generation has the seed that logs from before generations replay with.
+    const random = seededRandom(generation === 0 ? run : `${run}/${generation}`)
     const context: Context = {
       step: (name, run, options) => handled(this.#step(name, run, options)) as Promise<never>,
       emit: (type, data, options) => this.#emit(type as AnyEventType, data, options),
@@ -92,6 +97,10 @@ export class RunContext {
       now: () => new Date(now()),
       random: () => fraction(random),
       uuid: () => createUuid(now(), random),
+      patched: (id) => {
+        requireId(id, 'patched: id')
+        return this.#attempt.patched(id)
+      },
     }
     return Object.freeze(context)
   }

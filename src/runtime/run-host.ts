@@ -1,14 +1,29 @@
 import type { AnyEventType } from '../agent/event-type.ts'
+import type { AnyHandler } from '../agent/agent.ts'
 import type { FailureDecision } from '../coordination/decide.ts'
+import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import type { CommitDraft } from './appender.ts'
+import type { StepCommand } from './command.ts'
+import type { HostedAgent } from './hosted-agent.ts'
 import type { Records } from './records.ts'
 import type { Run } from './run.ts'
 import type { SessionStates } from './session-states.ts'
+import type { StartedRuns } from './started-runs.ts'
+
+export type StepFunction = StepCommand['run']
+
+/** What a test kit puts between a run and the code of its user. */
+export interface Interception {
+  /** Every outcome is given to a handler that has been run again from the top, not to the one that waits. */
+  readonly replaysAlways: boolean
+  handlerOf(agent: HostedAgent): AnyHandler
+  stepOf(agent: HostedAgent, name: string, run: StepFunction): StepFunction
+}
 
 /** What a run needs of the process around it. */
 export interface RunHost {
@@ -20,6 +35,8 @@ export interface RunHost {
   readonly random: Random
   /** Effects whose function has been entered and whose outcome is not recorded yet, by idempotency key. */
   readonly effectsUnderWay: Map<string, Promise<void>>
+  readonly startedRuns: StartedRuns
+  readonly interception: Interception | undefined
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
   /** @throws SPINE_AGENT_UNKNOWN */
@@ -28,6 +45,8 @@ export interface RunHost {
   requestSlot(run: Run): void
   slotFreed(run: Run): void
   runOver(run: Run): void
+  /** A delivery whose key is parked joins its dead letters. */
+  park(row: Row): void
   /** A line for people; `undefined` for a pause. */
   reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void
 }

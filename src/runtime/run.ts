@@ -1,7 +1,8 @@
 /**
- * One attempt of one delivery, from the handler's entry to the commit that ends it.
+ * One attempt at one delivery: enters the handler, performs what it asks for, releases outcomes, ends with one commit.
  *
- * Job: enter the handler, perform what it asks for, release outcomes in order (`replay.ts`), end with one commit.
+ * Job: enter the handler (`execution.ts`), perform what it asks for, release outcomes in order (`replay.ts`), end with
+ * one commit.
  * Not its job: when it may run (`dispatcher.ts`), what a failure leads to in the state (`coordination/`).
  *
  * States: `running` (holds a slot: the handler computes, or a step of it runs here) → `suspended` (waits only for what
@@ -20,26 +21,21 @@ import type { Failure } from '../event/catalogue.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { limits } from '../kernel/limits.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
+import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { type Journal, journalOf } from './journal.ts'
+import { journalOf, PATCHED } from './journal.ts'
 import { LazySignal } from './lazy-signal.ts'
-import { outcomeOf } from './outcome.ts'
 import { performCommands } from './perform-commands.ts'
-import { fact, rowHeader } from './record-draft.ts'
-import { type Asked, type Outcome, Replay } from './replay.ts'
-import { RunContext } from './run-context.ts'
+import { fact, rowHeader, startedRecord } from './record-draft.ts'
+import type { Outcome, Replay } from './replay.ts'
 import type { RunHost } from './run-host.ts'
 import { RunningTime } from './running-time.ts'
 import type { SessionState } from './session-states.ts'
-import { toEvent } from './to-event.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
-
-type HandlerResult = { readonly value: unknown } | { readonly error: unknown }
 
 export class Run {
   readonly host: RunHost
@@ -52,21 +48,20 @@ export class Run {
 
   readonly #stopSignal = new LazySignal()
   readonly #header: Omit<RecordHeader, 'type'>
-  #replay: Replay | undefined
-  #context: RunContext | undefined
-  #journaled: ReadonlySet<string> = new Set()
-  /** Outcomes that came in while the envelope was loading. */
-  readonly #early: Outcome[] = []
+  readonly #runningTime: RunningTime
+  #envelope: Envelope | undefined
+  #execution: Execution | undefined
+  /** Outcomes that came in while there was no execution to give them to. */
+  #early: Outcome[] = []
+  /** Outcomes up to here were given to a handler run from the top. */
+  #replayedTo: Sequence = 0
   #basis: Sequence = 0
   /** Cancels up to here belong to an earlier life of the delivery. */
   #startedAt: Sequence = 0
   #standRecorded = false
-  #releasedTime = 0
   #wakePending = false
-  #result: HandlerResult | undefined
-  readonly #runningTime: RunningTime
   /** Effects that have started: the end waits for them. */
-  #effects = new Set<Promise<unknown>>()
+  readonly #effects = new Set<Promise<unknown>>()
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
@@ -78,15 +73,23 @@ export class Run {
   }
 
   /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
-  async start(): Promise<void> {
+  async start(carefully: boolean): Promise<void> {
     const { host } = this
     try {
+      if (carefully && !(await this.#announce())) return
       const source = host.records.recent(this.source) ?? (await host.records.get(this.source))
       const root = host.records.recentRoot(source.request) ?? (await host.records.root(source.request)) ?? source
       const found = journalOf(host.state, host.records, this.row)
       const journal = found instanceof Promise ? await found : found
       const session = this.#sessionAt(source.session, journal.basis)
-      this.#enter(source, root, journal, session instanceof Promise ? await session : session)
+      this.#envelope = { source, root, session: session instanceof Promise ? await session : session }
+      if (this.isOver) return
+      this.#startedAt = host.state.at
+      this.#basis = journal.basis || host.state.at
+      this.#standRecorded = journal.basis !== 0
+      this.#runningTime.begin()
+      if (!carefully) host.startedRuns.entered(this)
+      this.#enter(new Execution(this, this.#envelope, journal, this.#early))
     } catch (error) {
       // What cannot be loaded or upgraded fails the attempt like anything that the handler throws.
       await this.fail(error)
@@ -95,12 +98,17 @@ export class Run {
 
   /** The fold tells of an outcome. */
   receive(command: string, record: LogRecord): void {
-    if (this.isOver) return
-    if (this.#replay === undefined) {
+    if (this.isOver || command.startsWith(PATCHED)) return
+    if (this.#execution === undefined) {
       this.#early.push({ command, record })
       return
     }
-    this.#replay.receive({ command, record })
+    this.#execution.replay.receive({ command, record })
+    this.stirred()
+  }
+
+  /** There is something to do: at once, or when a suspended run has a slot again. */
+  stirred(): void {
     if (this.phase === 'suspended') this.host.requestSlot(this)
     else this.wake()
   }
@@ -110,6 +118,7 @@ export class Run {
     if (this.phase !== 'suspended') return
     this.phase = 'running'
     this.#runningTime.begin()
+    this.host.startedRuns.entered(this)
     this.wake()
   }
 
@@ -133,6 +142,12 @@ export class Run {
     this.#stopSignal.abort(reason)
   }
 
+  /** As if the process had died here: nothing is written, nothing is told. */
+  abandon(): void {
+    this.#runningTime.end()
+    this.phase = 'over'
+  }
+
   get isOver(): boolean {
     return this.phase === 'over'
   }
@@ -148,7 +163,7 @@ export class Run {
 
   /** Whether this effect started before and left no outcome. */
   maybeDone(id: string): boolean {
-    return this.#journaled.has(id)
+    return this.#execution?.maybeDone(id) === true
   }
 
   /** On the first journal record of the run: where it stands. Later ones say nothing. */
@@ -163,11 +178,14 @@ export class Run {
    * has told, or will tell, this run so.
    */
   async append(records: readonly NewRecord[], guardRequest = true): Promise<AppendOutcome | undefined> {
-    const guards: Guard[] = [this.host.laneGuard()]
+    const { host } = this
+    const guards: Guard[] = [host.laneGuard()]
     if (guardRequest) guards.push({ head: `request/${this.#header.request}`, notAfter: this.#startedAt })
+    const all = this.#withMarkers(records)
     this.busy++
+    host.startedRuns.settled(this)
     try {
-      const outcome = await this.host.append({ guards, records })
+      const outcome = await host.append({ guards, records: all })
       if (outcome.status !== 'conflict') return outcome
       this.stop(outcome)
       return undefined
@@ -177,8 +195,16 @@ export class Run {
       return undefined
     } finally {
       this.busy--
+      if (this.phase === 'running' && host.state.deliveries.started[this.row] === 0) host.startedRuns.entered(this)
       this.wake()
     }
+  }
+
+  #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
+    const markers = this.#execution?.markers ?? []
+    if (this.#execution === undefined || markers.length === 0) return records
+    this.#execution.markers = []
+    return [...markers, ...records]
   }
 
   /** Keeps the end of the run waiting until a started effect has its outcome on the log. */
@@ -187,77 +213,32 @@ export class Run {
     void effect.finally(() => this.#effects.delete(effect))
   }
 
+  /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
+  async #announce(): Promise<boolean> {
+    const outcome = await this.append([startedRecord([this], this.host.clock.now())], false)
+    return outcome !== undefined && !this.isOver
+  }
+
   /** With a journal the run stands where it stood; without one, at the head of the fold. */
   #sessionAt(session: string, basis: Sequence): SessionState | Promise<SessionState> {
     const { sessions } = this.host
     return basis === 0 ? (sessions.recent(session) ?? sessions.current(session)) : sessions.at(session, basis)
   }
 
-  #enter(source: LogRecord, root: LogRecord, journal: Journal, session: SessionState): void {
-    if (this.isOver) return
-    const { host, agent } = this
-    this.#startedAt = host.state.at
-    this.#basis = journal.basis || host.state.at
-    this.#standRecorded = journal.basis !== 0
-    this.#journaled = journal.ids
-    this.#releasedTime = source.time
-    const early = this.#early.filter(({ command }) => !journal.outcomes.some((outcome) => outcome.command === command))
-    this.#replay = new Replay(journal.ids, [...journal.outcomes, ...early], journal.carried)
-    this.#context = new RunContext({
-      agent,
-      header: this.header,
-      request: toEvent(root, host.types),
-      sessionState: session,
-      failedBefore: host.state.deliveries.attempt[this.row] as number,
-      signal: () => this.signal,
-      now: () => this.#releasedTime,
-      ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
-    })
-    const event = toEvent(source, host.types)
-    this.#runningTime.begin()
-    this.#call(event)
+  #enter(execution: Execution): void {
+    this.#early = []
+    this.#execution = execution
+    execution.enter()
     this.wake()
   }
 
-  #call(event: unknown): void {
-    const handler = this.agent.handler as (event: unknown, context: unknown) => unknown
-    let returned: unknown
-    try {
-      returned = handler(event, (this.#context as RunContext).handle())
-    } catch (error) {
-      this.#result = { error }
-      return
-    }
-    Promise.resolve(returned).then(
-      (value) => this.#ended({ value }),
-      (error: unknown) => this.#ended({ error }),
-    )
-  }
-
-  #ended(result: HandlerResult): void {
-    this.#result = result
-    if (this.phase === 'suspended') this.host.requestSlot(this)
-    else this.wake()
-  }
-
-  #ask(name: string, command: Asked['command'], exclusive: boolean): Promise<unknown> {
-    if (this.phase === 'over' || this.phase === 'ending') return new Promise(() => {})
-    const replay = this.#replay as Replay
-    const id = replay.nextId(name, exclusive)
-    if (replay.count >= limits.commandsMax) {
-      throw new SpineError(
-        'SPINE_OPTION_INVALID',
-        `${this.agent.name} asked for more than ${limits.commandsMax} steps and calls in one run.`,
-        {
-          limit: limits.commandsMax,
-          fix: 'Split the work: hand off to a fresh run now and then.',
-        },
-      )
-    }
-    const promise = replay.ask(id, command)
-    if (this.phase === 'suspended') this.host.requestSlot(this)
-    else this.wake()
-    return promise
+  /** The handler is run again from the top, and given the journal up to and with this outcome. */
+  async #replayFromTop(record: LogRecord): Promise<void> {
+    this.#replayedTo = record.sequence
+    this.#execution?.replace()
+    this.#execution = undefined
+    const journal = await journalOf(this.host.state, this.host.records, this.row)
+    if (!this.isOver) this.#enter(new Execution(this, this.#envelope as Envelope, journal, this.#early))
   }
 
   /** Something may have changed for the handler: look once it has come to rest. */
@@ -266,21 +247,26 @@ export class Run {
     this.#wakePending = true
     afterMicrotasks(() => {
       this.#wakePending = false
-      if (this.phase === 'running') this.#advance()
+      if (this.phase === 'running' && this.#execution !== undefined) this.#advance(this.#execution)
     })
   }
 
   /** The handler has come to rest: one move, then let it run again. */
-  #advance(): void {
-    if (this.#result !== undefined) {
-      void this.#end(this.#result)
+  #advance(execution: Execution): void {
+    if (execution.result !== undefined) {
+      void this.#end(execution, execution.result)
       return
     }
-    const replay = this.#replay as Replay
+    const { replay } = execution
     const move = replay.next()
     switch (move.kind) {
       case 'release':
-        this.#release(move.asked, move.record)
+        if (isReplayDue(this, move.record, this.#replayedTo)) {
+          void this.#replayFromTop(move.record)
+          return
+        }
+        execution.release(move.asked, move.record)
+        this.wake()
         return
       case 'perform':
         performCommands(this, move.asked)
@@ -292,14 +278,6 @@ export class Run {
       case 'wait':
         this.#suspendIfIdle(replay)
     }
-  }
-
-  #release(asked: Asked, record: LogRecord): void {
-    this.#releasedTime = record.time
-    const outcome = outcomeOf(asked.command, record)
-    if ('error' in outcome) asked.reject(outcome.error)
-    else asked.resolve(outcome.value)
-    this.wake()
   }
 
   /** Waiting only for the log: the slot is free for others. A handler that waits for something of its own keeps it. */
@@ -316,7 +294,7 @@ export class Run {
 
   #timedOut(): void {
     if (this.phase !== 'running') return
-    const mismatch = (this.#replay as Replay).mismatchAtEnd('came to rest without asking for it')
+    const mismatch = this.#execution?.replay.mismatchAtEnd('came to rest without asking for it')
     if (mismatch !== undefined) {
       void this.#pause(mismatch)
       return
@@ -329,20 +307,14 @@ export class Run {
     void this.fail(error)
   }
 
-  async #end(result: HandlerResult): Promise<void> {
+  async #end({ replay, context }: Execution, result: HandlerResult): Promise<void> {
     if ('error' in result) return this.fail(result.error)
-    const replay = this.#replay as Replay
     const mismatch = replay.mismatchAtEnd('ended')
     if (mismatch !== undefined) return this.#pause(mismatch)
     this.#beginEnding()
     try {
       await this.#effectsDone()
-      const records = await finalRecords(
-        this,
-        (this.#context as RunContext).intentions,
-        result.value,
-        replay.openCommands(),
-      )
+      const records = await finalRecords(this, context.intentions, result.value, replay.openCommands())
       if (this.isOver) return
       await this.append(records)
       this.#over()
@@ -365,17 +337,15 @@ export class Run {
 
   #failureRecord(failure: Failure): NewRecord {
     const { host, agent } = this
-    const header = { ...this.#header, time: host.clock.now() }
-    const failedBefore = host.state.deliveries.attempt[this.row] as number
+    const header = headerNow(this)
     const { attempts: attemptsMax, delayMsMin, delayMsMax } = agent.retry
-    const { retryAfterMs } = failure
     const decision = decideFailure({
-      failedBefore,
+      failedBefore: host.state.deliveries.attempt[this.row] as number,
       attemptsMax,
       delayMsMin,
       delayMsMax,
       failure,
-      retryAfterMs,
+      retryAfterMs: failure.retryAfterMs,
       now: header.time,
       random: host.random,
     })
@@ -391,13 +361,7 @@ export class Run {
     if (this.isOver) return
     const failure = failureOf(error)
     this.host.reportFailure(this, failure, undefined)
-    await this.append([
-      fact(
-        'spine.delivery.paused',
-        { ...this.#header, time: this.host.clock.now() },
-        { why: failure.code, error: failure },
-      ),
-    ])
+    await this.append([fact('spine.delivery.paused', headerNow(this), { why: failure.code, error: failure })])
     this.#over()
     this.#stopSignal.abort(error)
   }

@@ -10,7 +10,8 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
-import { type DueDecision, decideDue, type FailureDecision, takeOver } from '../coordination/decide.ts'
+import { decideDue, type FailureDecision, takeOver } from '../coordination/decide.ts'
+import type { Row } from '../coordination/delivery-table.ts'
 import { agentNamed, type Mark } from '../coordination/state.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
@@ -24,33 +25,38 @@ import { limits } from '../kernel/limits.ts'
 import type { Random } from '../kernel/random.ts'
 import { Appender, type CommitDraft } from './appender.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { eventTypesOf, type HostedAgent, registrationOf } from './hosted-agent.ts'
+import { eventTypesOf, type HostedAgent, type HostedAgents, registrationOf } from './hosted-agent.ts'
+import { LANE, LANE_HEAD } from './lane.ts'
+import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
-import { fact, rowHeader, systemHeader } from './record-draft.ts'
+import { fact, startedRecord, systemHeader } from './record-draft.ts'
 import { Records } from './records.ts'
 import type { Run } from './run.ts'
-import type { RunHost } from './run-host.ts'
+import type { Interception, RunHost } from './run-host.ts'
 import { SessionStates } from './session-states.ts'
-
-/** The one lane of an embedded log. */
-const LANE = '*'
-const LANE_HEAD = `lane/${LANE}`
+import { StartedRuns } from './started-runs.ts'
 
 export interface RuntimeOptions {
   readonly engine: Engine
-  readonly hosted: ReadonlyMap<string, HostedAgent>
+  readonly hosted: HostedAgents
   readonly logger: Logger
   readonly clock: Clock
   readonly random: Random
+  readonly interception?: Interception | undefined
 }
+
+const RESTARTED = new SpineError('SPINE_REQUEST_CANCELLED', 'The run was started over.')
 
 export class Runtime implements RunHost {
   readonly engine: Engine
+  /** By name, in the version that takes what is new. */
   readonly hosted: ReadonlyMap<string, HostedAgent>
   readonly logger: Logger
   readonly clock: Clock
   readonly random: Random
+  readonly interception: Interception | undefined
+  readonly startedRuns = new StartedRuns()
   readonly records: Records
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
@@ -63,6 +69,8 @@ export class Runtime implements RunHost {
   readonly #fold: LogFold
   readonly #appender: Appender
   readonly #dispatcher: Dispatcher
+  readonly #owner: LaneOwner
+  readonly #hosted: HostedAgents
   #claimed: Sequence = 0
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -71,23 +79,32 @@ export class Runtime implements RunHost {
   /** How requests ended that began while this process has owned the log; bounded, and only a shortcut. */
   readonly #ended = new Map<string, 'cancelled' | 'expired'>()
 
-  constructor({ engine, hosted, logger, clock, random }: RuntimeOptions) {
+  constructor({ engine, hosted, logger, clock, random, interception }: RuntimeOptions) {
     this.engine = engine
-    this.hosted = hosted
+    this.#hosted = hosted
+    this.hosted = hosted.current
+    this.interception = interception
     this.logger = unthrowing(logger)
     this.clock = clock
     this.random = random
     this.records = new Records(engine)
     this.sessions = new SessionStates(engine)
-    this.types = eventTypesOf(hosted.values())
+    this.types = eventTypesOf(hosted.all())
     this.writer = createUuid(clock.now(), random)
     this.#fold = new LogFold(engine, {
       onRecord: (record) => this.#remember(record),
       onFolded: (marks) => this.#folded(marks),
       onBroken: (error) => this.#fail(error),
     })
-    this.#appender = new Appender(engine, this.#fold, this.writer, (error) => this.#fail(error))
-    this.#dispatcher = new Dispatcher(this, hosted.values())
+    this.#appender = new Appender(
+      engine,
+      this.#fold,
+      this.writer,
+      (error) => this.#fail(error),
+      () => this.#nameStartedRuns(),
+    )
+    this.#dispatcher = new Dispatcher(this, hosted)
+    this.#owner = new LaneOwner(this)
   }
 
   get state() {
@@ -136,8 +153,41 @@ export class Runtime implements RunHost {
   async start(): Promise<void> {
     await this.#fold.start()
     await this.#claim(`${hostname()}:${process.pid}`)
-    for (const { row, source } of takeOver(this.state)) this.#dispatcher.ready(row, source)
+    const { ready, crashLoops, waitingCalls } = takeOver(this.state)
+    for (const place of crashLoops) this.#owner.endCrashLoop(place)
+    for (const place of waitingCalls) this.#owner.breakCycle(place)
+    for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
+  }
+
+  /** Hosts one more agent, or a newer version of one. Resolves when its registration is folded. */
+  async host(agent: HostedAgent): Promise<void> {
+    this.#hosted.add(agent)
+    if (this.hosted.get(agent.name) !== agent) return
+    this.#dispatcher.add(agent)
+    for (const [name, type] of eventTypesOf([agent])) this.types.set(name, type)
+    const records = this.#changedRegistrations()
+    if (records.length > 0) await this.append({ guards: [this.laneGuard()], records })
+  }
+
+  /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
+  get isIdle(): boolean {
+    if (this.isClosed) return true
+    if (!this.#appender.isIdle || !this.#dispatcher.isIdle) return false
+    for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
+    return true
+  }
+
+  /** As if the process had died here: nothing more is written, folded or started, and what waits is told so. */
+  abandon(error: SpineError): void {
+    this.#closed = true
+    this.#failure ??= error
+    this.#dispatcher.stop()
+    this.#timer?.cancel()
+    this.#fold.stop()
+    for (const run of this.liveRuns) run.abandon()
+    this.#appender.abandon(error)
+    for (const listener of [...this.onFolded]) listener([])
   }
 
   async #claim(owner: string): Promise<void> {
@@ -184,7 +234,12 @@ export class Runtime implements RunHost {
     this.#dispatcher.requestSlot(run)
   }
 
+  park(row: Row): void {
+    this.#owner.park(row)
+  }
+
   slotFreed(run: Run): void {
+    this.startedRuns.settled(run)
     this.#dispatcher.slotFreed(run)
   }
 
@@ -199,7 +254,10 @@ export class Runtime implements RunHost {
   /** Does what has become due and sets the timer for what comes next. */
   tick(): void {
     if (this.#failure !== undefined) return
-    for (const decision of decideDue(this.state, this.clock.now())) this.#carryOut(decision)
+    for (const decision of decideDue(this.state, this.clock.now())) {
+      if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
+      else this.#owner.carryOut(decision)
+    }
     this.#armTimer()
   }
 
@@ -262,43 +320,11 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'outcome')
         this.#dispatcher.runOf(mark.row, mark.source)?.receive(mark.command, mark.record)
       else if (mark.kind === 'ended') this.#dispatcher.runOf(mark.row, mark.source)?.ended(mark.record)
+      else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
+      else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
     }
     if (this.state.due?.next !== undefined) this.#armTimer()
     for (const listener of [...this.onFolded]) listener(marks)
-  }
-
-  #carryOut(decision: DueDecision): void {
-    const { state } = this
-    const time = this.clock.now()
-    switch (decision.kind) {
-      case 'start':
-        this.#dispatcher.ready(decision.row, decision.source)
-        return
-      case 'fire-timer':
-        this.#write({
-          records: [fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command })],
-        })
-        return
-      case 'expire-delivery': {
-        const header = rowHeader(state, decision.row, time)
-        this.#write({ records: [fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 })] })
-        return
-      }
-      case 'expire-request': {
-        const { agent: _, ...header } = rowHeader(
-          state,
-          state.requests.firstRow(state.requests.find(decision.request)),
-          time,
-        )
-        const records = [fact('spine.request.expired', header, { deadline: decision.deadline })]
-        this.#write({ records, moves: [`request/${decision.request}`] })
-      }
-    }
-  }
-
-  /** A decision of the owner. A refusal means that the lane is lost, which `#remember` notices. */
-  #write(commit: Omit<CommitDraft, 'guards'>): void {
-    this.append({ ...commit, guards: [this.laneGuard()] }).catch(() => undefined)
   }
 
   #armTimer(): void {
@@ -310,6 +336,13 @@ export class Runtime implements RunHost {
       this.#timerAt = Number.POSITIVE_INFINITY
       this.tick()
     })
+  }
+
+  /** Rides along with a batch that goes out anyway, and is not awaited. */
+  #nameStartedRuns(): CommitDraft | undefined {
+    const runs = this.startedRuns.nextBatch()
+    if (runs.length === 0) return undefined
+    return { guards: [this.laneGuard()], records: [startedRecord(runs, this.clock.now())] }
   }
 
   #laneLost(): SpineError {

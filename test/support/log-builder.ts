@@ -17,6 +17,7 @@ export interface RegistrationOptions {
   readonly on?: readonly string[]
   readonly order?: string
   readonly version?: string
+  readonly onFailure?: 'skip' | 'block' | 'park'
 }
 
 const FAILURE = { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: 'broken' }
@@ -51,9 +52,13 @@ export class LogBuilder {
     return sequence
   }
 
-  register(name: string, { on = [], order = 'default', version = '1' }: RegistrationOptions = {}): number {
+  register(name: string, { on = [], order = 'default', version = '1', onFailure }: RegistrationOptions = {}): number {
     const kind = on.length === 0 ? 'directed' : 'reacts'
-    return this.record('spine.agent.registered', { name, version, kind, on, emits: [], order, options: {} })
+    const failing = onFailure === undefined ? {} : { onFailure }
+    return this.record('spine.agent.registered', {
+      ...{ name, version, kind, on, emits: [], order, options: {} },
+      ...failing,
+    })
   }
 
   remove(name: string): number {
@@ -187,8 +192,17 @@ export class DeliveryRecords {
     return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE })
   }
 
-  die(): number {
-    return this.#tell('spine.delivery.dead', { attempts: 1, error: FAILURE })
+  die(code: string = FAILURE.code): number {
+    return this.#tell('spine.delivery.dead', { attempts: 1, error: { ...FAILURE, code } })
+  }
+
+  /** Its handler has been entered. */
+  start(): number {
+    return this.#log.record('spine.runs.started', { events: [this.source], agents: [this.agent] })
+  }
+
+  restart(generation: number): number {
+    return this.#tell('spine.delivery.restarted', { generation, why: 'asked for' })
   }
 
   pause(): number {
@@ -232,6 +246,9 @@ export interface DeliveryView {
   readonly session: string
   readonly key: string
   readonly attempt: number
+  readonly started: boolean
+  readonly crashes: number
+  readonly generation: number
   readonly hops: number
   readonly due: number
   readonly deadline: number
@@ -261,6 +278,7 @@ export interface StateView {
     readonly registration: { readonly on: readonly string[] } | null
     readonly since: number
     readonly open: number
+    readonly holds: readonly { readonly key: string; readonly mode: string; readonly letters: readonly number[] }[]
   }[]
   readonly deliveries: readonly DeliveryView[]
   readonly requests: readonly { readonly id: string; readonly open: number; readonly deadline: number }[]
@@ -275,6 +293,7 @@ export interface StateView {
     readonly claimed: number
     readonly owner: string
     readonly released: boolean
+    readonly careful: boolean
   }[]
 }
 

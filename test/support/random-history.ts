@@ -13,6 +13,7 @@ const TYPES = ['a.happened', 'b.happened', 'c.happened']
 const SESSIONS = ['s1', 's2']
 const ORDERS = ['default', 'session', 'key', 'none']
 const STEPS = ['one#0', 'two#0', 'three#0']
+const FAILURE_MODES = ['skip', 'block', 'park'] as const
 
 const pick = <Item>(list: readonly Item[], number: number): Item => list[number % list.length] as Item
 
@@ -75,7 +76,8 @@ function publish(log: LogBuilder, { requests }: StateView, first: number, second
 
 function register(log: LogBuilder, first: number, second: number): void {
   const on = TYPES.filter((_, index) => (second >> index) % 2 === 1)
-  log.register(pick(AGENTS, first), { on, order: pick(ORDERS, second), version: `${first % 3}` })
+  const onFailure = pick(FAILURE_MODES, first + second)
+  log.register(pick(AGENTS, first), { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure })
 }
 
 function dealWith(letter: DeliveryRecords, second: number): void {
@@ -116,8 +118,10 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
     case 7:
       return void run.retry((delivery?.attempt ?? 0) + 1, 40_000 + second)
     case 8:
-      return void (second % 3 === 0 ? run.pause() : run.die())
+      if (second % 5 === 0) return void run.restart((delivery?.generation ?? 0) + (second % 2))
+      return void (second % 3 === 0 ? run.pause() : run.die(second % 4 === 1 ? 'SPINE_KEY_PARKED' : undefined))
     default:
+      if (second % 3 === 0) return void run.start()
       return void run.emit(pick(TYPES, second), second % 2 === 0 ? { session: pick(SESSIONS, second) } : {})
   }
 }

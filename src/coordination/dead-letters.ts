@@ -1,0 +1,146 @@
+/**
+ * Work that failed for good, and what its death does to the key it held. Used by `evolve.ts` and `registrations.ts`.
+ *
+ * J1  A dead letter keeps its journal, so that a redrive repeats no recorded step.
+ * J2  `onFailure: 'block'`: nothing of the key starts while its dead letter lies there. `'park'`: whatever comes after it
+ *     of the key joins it, and one redrive brings all of them back in order.
+ * J3  What is redriven from a held key stands before everything of that key that came later.
+ */
+import type { SystemData } from '../event/catalogue.ts'
+import type { LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { endDelivery, forgetTrailingFailures, makeReady, openDelivery } from './deliveries.ts'
+import { STATUS, type Row } from './delivery-table.ts'
+import { type AgentState, type DeadLetterState, deliveryId, type RunState, type SpineState } from './state.ts'
+
+/** Code of the failure of a delivery that never ran, because its key was parked. */
+export const KEY_PARKED = 'SPINE_KEY_PARKED' as const
+
+export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
+  const { deliveries } = state
+  const agent = state.agents[deliveries.agent[row] as number] as AgentState
+  const orderKey = deliveries.key[row] as string
+  const parked = (record.data as unknown as SystemData<'spine.delivery.dead'>).error.code === KEY_PARKED
+  if (parked && !agent.holds.has(orderKey)) {
+    // The key was redriven before this record came: nothing is parked any more.
+    makeReady(state, row)
+    return
+  }
+  const run = state.runs.get(row)
+  state.deadLetters.set(deliveryId(record.cause, record.agent as string), {
+    source: record.cause,
+    agent: deliveries.agent[row] as number,
+    type: deliveries.type[row] as number,
+    request: record.request,
+    session: record.session,
+    key: record.key,
+    orderKey,
+    hops: record.hops,
+    sequence: record.sequence,
+    run,
+  })
+  holdKey(agent, orderKey, record.cause)
+  endDelivery(state, row, record, false)
+  if (run !== undefined) forgetOpenCalls(run)
+}
+
+function holdKey(agent: AgentState, orderKey: string, source: Sequence): void {
+  const known = agent.holds.get(orderKey)
+  if (known !== undefined) {
+    known.letters.push(source)
+    return
+  }
+  const mode = agent.registration?.onFailure
+  if (orderKey !== '' && (mode === 'block' || mode === 'park')) agent.holds.set(orderKey, { mode, letters: [source] })
+}
+
+export function foldRedriven(state: SpineState, record: LogRecord): void {
+  const id = deliveryId(record.cause, record.agent as string)
+  const letter = state.deadLetters.get(id)
+  if (letter === undefined) return
+  const agent = state.agents[letter.agent] as AgentState
+  const hold = agent.holds.get(letter.orderKey)
+  if (hold === undefined || !hold.letters.includes(letter.source)) {
+    reopen(state, id, letter)
+    return
+  }
+  agent.holds.delete(letter.orderKey)
+  const head = agent.keys.get(letter.orderKey)
+  if (head !== undefined && state.deliveries.status[head] === STATUS.ready)
+    state.deliveries.status[head] = STATUS.queued
+  // From the last to the first, each put before the others: so the earliest ends up at the head.
+  const last = [...hold.letters].sort((left, right) => right - left)
+  for (const source of last) {
+    const each = deliveryId(source, agent.name)
+    const parked = state.deadLetters.get(each)
+    if (parked !== undefined) reopen(state, each, parked, true)
+  }
+  wakeHead(state, agent, letter.orderKey)
+}
+
+export function foldDiscarded(state: SpineState, record: LogRecord): void {
+  const id = deliveryId(record.cause, record.agent ?? '')
+  const letter = state.deadLetters.get(id)
+  if (letter === undefined) return
+  state.deadLetters.delete(id)
+  const agent = state.agents[letter.agent] as AgentState
+  const hold = agent.holds.get(letter.orderKey)
+  if (hold === undefined) return
+  hold.letters = hold.letters.filter((source) => source !== letter.source)
+  if (hold.letters.length > 0) return
+  agent.holds.delete(letter.orderKey)
+  wakeHead(state, agent, letter.orderKey)
+}
+
+/** Dead letters, and the keys that they hold, go with the work of an agent that is renamed. */
+export function moveDeadLetters(
+  state: SpineState,
+  from: number,
+  to: number,
+  isGiven: (letter: DeadLetterState) => boolean,
+): void {
+  const agent = state.agents[from] as AgentState
+  const heir = state.agents[to] as AgentState
+  for (const [id, letter] of [...state.deadLetters]) {
+    if (letter.agent !== from || isGiven(letter)) continue
+    state.deadLetters.delete(id)
+    state.deadLetters.set(deliveryId(letter.source, heir.name), { ...letter, agent: to })
+  }
+  for (const [key, hold] of agent.holds) {
+    // A key at which the heir works already goes on; the letters stay what they are.
+    const moved = hold.letters.filter((source) => state.deadLetters.has(deliveryId(source, heir.name)))
+    if (moved.length > 0 && !heir.keys.has(key) && !heir.holds.has(key))
+      heir.holds.set(key, { ...hold, letters: moved })
+  }
+  agent.holds.clear()
+}
+
+function wakeHead(state: SpineState, agent: AgentState, key: string): void {
+  const head = agent.keys.get(key)
+  if (head !== undefined && state.deliveries.status[head] === STATUS.queued) makeReady(state, head)
+}
+
+/** `first`: before all others of the key that its death held. */
+function reopen(state: SpineState, id: string, letter: DeadLetterState, first = false): void {
+  state.deadLetters.delete(id)
+  const { source, agent, type, run, request, session, key, hops } = letter
+  // A rename may have brought the same work here meanwhile (L1).
+  if (state.deliveries.find(source, agent) !== 0) return
+  const row = openDelivery(
+    state,
+    { source: { sequence: source, request, session, key, hops }, agent, type, caller: 0, call: 0, ordered: true },
+    first ? letter.orderKey : undefined,
+  )
+  if (run === undefined) return
+  forgetTrailingFailures(run)
+  state.runs.set(row, run)
+  for (const [name, { kind, ended, due }] of run.commands) {
+    if (kind === 'sleep' && ended === 0) state.due?.push({ at: due, kind: 'timer', row, source, name })
+  }
+}
+
+/** They end with the run that made them; a redriven run asks again. */
+function forgetOpenCalls(run: RunState): void {
+  for (const name of run.calls.values()) run.commands.delete(name)
+  run.calls.clear()
+}

@@ -1,0 +1,146 @@
+/**
+ * One entering of a handler: its `ctx`, what it asked for, what it was given, what it returned.
+ *
+ * Job: run user code against a journal. Not its job: slots, commits, attempts (`run.ts`). A run enters its handler once,
+ * or, under a test kit that replays always, once for every outcome; an execution that was replaced has no effect.
+ */
+import type { NewRecord, RecordHeader, LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { limits } from '../kernel/limits.ts'
+import type { Command } from './command.ts'
+import type { Journal } from './journal.ts'
+import { patchCommand } from './journal.ts'
+import { outcomeOf } from './outcome.ts'
+import { fact } from './record-draft.ts'
+import { type Asked, type Outcome, Replay } from './replay.ts'
+import { RunContext } from './run-context.ts'
+import type { Run } from './run.ts'
+import type { SessionState } from './session-states.ts'
+import { toEvent } from './to-event.ts'
+
+/** What a handler is given beside its journal. */
+export interface Envelope {
+  readonly source: LogRecord
+  readonly root: LogRecord
+  /** State of the session at the basis. */
+  readonly session: SessionState
+}
+
+export type HandlerResult = { readonly value: unknown } | { readonly error: unknown }
+
+export class Execution {
+  readonly replay: Replay
+  readonly context: RunContext
+  /** Passed `ctx.patched` that are not on the log yet: they go before whatever the run appends next. */
+  markers: NewRecord[] = []
+  result: HandlerResult | undefined
+  readonly #run: Run
+  readonly #journaled: ReadonlySet<string>
+  readonly #patches: Map<string, boolean>
+  readonly #envelope: Envelope
+  #releasedTime: number
+  #isReplaced = false
+
+  constructor(run: Run, envelope: Envelope, journal: Journal, early: readonly Outcome[]) {
+    const { host, agent } = run
+    this.#run = run
+    this.#envelope = envelope
+    this.#journaled = journal.ids
+    this.#patches = new Map([...journal.patches].map((id) => [id, true]))
+    this.#releasedTime = envelope.source.time
+    const later = early.filter(({ command }) => !journal.outcomes.some((outcome) => outcome.command === command))
+    this.replay = new Replay(journal.ids, [...journal.outcomes, ...later], journal.carried)
+    this.context = new RunContext({
+      agent,
+      header: run.header,
+      request: toEvent(envelope.root, host.types),
+      sessionState: envelope.session,
+      failedBefore: host.state.deliveries.attempt[run.row] as number,
+      generation: host.state.deliveries.generation[run.row] as number,
+      signal: () => run.signal,
+      now: () => this.#releasedTime,
+      ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
+      patched: (id) => this.#isPatched(id),
+    })
+  }
+
+  enter(): void {
+    const { host, agent } = this.#run
+    const handler = (host.interception?.handlerOf(agent) ?? agent.handler) as (event: unknown, ctx: unknown) => unknown
+    let returned: unknown
+    try {
+      returned = handler(toEvent(this.#envelope.source, host.types), this.context.handle())
+    } catch (error) {
+      this.result = { error }
+      return
+    }
+    Promise.resolve(returned).then(
+      (value) => this.#ended({ value }),
+      (error: unknown) => this.#ended({ error }),
+    )
+  }
+
+  /** Nothing that this execution still does has an effect. */
+  replace(): void {
+    this.#isReplaced = true
+  }
+
+  /** Whether this effect started before the handler was entered, and left no outcome. */
+  maybeDone(id: string): boolean {
+    return this.#journaled.has(id)
+  }
+
+  release(asked: Asked, record: LogRecord): void {
+    this.#releasedTime = record.time
+    const outcome = outcomeOf(asked.command, record)
+    if ('error' in outcome) asked.reject(outcome.error)
+    else asked.resolve(outcome.value)
+  }
+
+  #ended(result: HandlerResult): void {
+    if (this.#isReplaced) return
+    this.result = result
+    this.#run.stirred()
+  }
+
+  /** An execution that was replaced, or whose run ends, is answered no more. */
+  #ask(name: string, command: Command, exclusive: boolean): Promise<unknown> {
+    const { phase, agent } = this.#run
+    if (this.#isReplaced || phase === 'over' || phase === 'ending') return new Promise(() => {})
+    const id = this.replay.nextId(name, exclusive)
+    if (this.replay.count >= limits.commandsMax) {
+      throw new SpineError(
+        'SPINE_OPTION_INVALID',
+        `${agent.name} asked for more than ${limits.commandsMax} steps and calls in one run.`,
+        { limit: limits.commandsMax, fix: 'Split the work: hand off to a fresh run now and then.' },
+      )
+    }
+    const promise = this.replay.ask(id, command)
+    this.#run.stirred()
+    return promise
+  }
+
+  #isPatched(id: string): boolean {
+    const known = this.#patches.get(id)
+    if (known !== undefined) return known
+    const isNew = !this.replay.isReplaying
+    this.#patches.set(id, isNew)
+    if (isNew) {
+      const data = { command: patchCommand(id), value: true, ...this.#run.stand() }
+      this.markers.push(fact('spine.step.recorded', headerNow(this.#run), data))
+    }
+    return isNew
+  }
+}
+
+/** The header of a record that the run writes now. */
+export function headerNow(run: Run): Omit<RecordHeader, 'type'> {
+  return { ...run.header, time: run.host.clock.now() }
+}
+
+/** The last outcome that an execution was given, when every new one is given to a handler run again from the top. */
+export function isReplayDue(run: Run, record: LogRecord, replayedTo: Sequence): boolean {
+  // A step that runs in this process would be asked for, and run, a second time.
+  return run.host.interception?.replaysAlways === true && run.busy === 0 && record.sequence > replayedTo
+}

@@ -1,0 +1,128 @@
+/**
+ * What the owner of the lane writes without a run: timers fired, deadlines passed, circles broken, loops of crashes ended.
+ *
+ * Job: turn a decision of `coordination/` into records under the lane's guard. Not its job: deciding, or waiting for it.
+ */
+import { findCallCycle } from '../coordination/call-cycles.ts'
+import type { DueDecision, Place } from '../coordination/decide.ts'
+import { KEY_PARKED } from '../coordination/dead-letters.ts'
+import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import type { AgentState, SpineState } from '../coordination/state.ts'
+import type { AppendOutcome, Guard } from '../engine/engine.ts'
+import type { NewRecord } from '../event/record.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { SpineError } from '../kernel/errors.ts'
+import { limits } from '../kernel/limits.ts'
+import type { CommitDraft } from './appender.ts'
+import { failureOf } from './failure.ts'
+import { fact, rowHeader } from './record-draft.ts'
+import type { Logger } from './logger.ts'
+
+export interface OwnerHost {
+  readonly state: SpineState
+  readonly clock: Clock
+  readonly logger: Logger
+  laneGuard(): Guard
+  append(commit: CommitDraft): Promise<AppendOutcome>
+}
+
+export class LaneOwner {
+  readonly #host: OwnerHost
+  /** Rows whose parking is on its way, with their sources. */
+  readonly #parking = new Map<Row, number>()
+
+  constructor(host: OwnerHost) {
+    this.#host = host
+  }
+
+  carryOut(decision: Exclude<DueDecision, { kind: 'start' }>): void {
+    const { state, clock } = this.#host
+    const time = clock.now()
+    switch (decision.kind) {
+      case 'fire-timer':
+        this.#write([fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command })])
+        return
+      case 'expire-delivery': {
+        const header = rowHeader(state, decision.row, time)
+        this.#write([fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 })])
+        return
+      }
+      case 'expire-request': {
+        const slot = state.requests.find(decision.request)
+        const { agent: _, ...header } = rowHeader(state, state.requests.firstRow(slot), time)
+        const expired = fact('spine.request.expired', header, { deadline: decision.deadline })
+        this.#write([expired], [`request/${decision.request}`])
+      }
+    }
+  }
+
+  /** A delivery that took down every process it ran in. */
+  endCrashLoop({ row, source }: Place): void {
+    const { state, clock, logger } = this.#host
+    const agent = this.#agentOf(row)
+    const crashes = state.deliveries.crashes[row] as number
+    const error = new SpineError(
+      'SPINE_CRASH_LOOP',
+      `${agent} took down the process ${crashes} times on record ${source}, ${limits.crashesAloneMax} times with nothing else running.`,
+      {
+        value: crashes,
+        limit: limits.crashesBesideOthersMax + limits.crashesAloneMax,
+        fix: 'Mend the handler, then redrive the dead letter.',
+      },
+    )
+    logger.warn(`${error.message} It is dead letter '${source}/${agent}'.`)
+    const attempts = state.deliveries.attempt[row] as number
+    this.#write([
+      fact('spine.delivery.dead', rowHeader(state, row, clock.now()), { attempts, error: failureOf(error) }),
+    ])
+  }
+
+  /** A called delivery waits: if it waits for its own caller, the youngest call of the circle is rejected. */
+  breakCycle({ row, source }: Place): void {
+    const { state, clock } = this.#host
+    if (state.deliveries.source[row] !== source || state.deliveries.status[row] !== STATUS.queued) return
+    const cycle = findCallCycle(state, row)
+    if (cycle === undefined) return
+    const chain = cycle.chain.join(' → ')
+    const error = new SpineError('SPINE_CALL_CYCLE', `The call waits for its own caller: ${chain}.`, {
+      value: chain,
+      fix: 'Hand off instead of calling, or give the work keys of its own.',
+    })
+    const data = { command: cycle.command, error: failureOf(error) }
+    this.#write([fact('spine.step.recorded', rowHeader(state, cycle.caller, clock.now()), data)])
+  }
+
+  /** A delivery of a parked key joins the dead letter that parked it. */
+  park(row: Row): void {
+    const { state, clock } = this.#host
+    const source = state.deliveries.source[row] as number
+    if (this.#parking.get(row) === source) return
+    this.#parking.set(row, source)
+    const agent = this.#agentOf(row)
+    const first = (state.agents[state.deliveries.agent[row] as number] as AgentState).holds.get(
+      state.deliveries.key[row] as string,
+    )?.letters[0]
+    const error = new SpineError(KEY_PARKED, `Its key is parked behind dead letter '${first}/${agent}'.`, {
+      fix: 'Redrive that one: all that are parked behind it come back in order.',
+    })
+    const data = { attempts: 0, error: failureOf(error) }
+    void this.#append([fact('spine.delivery.dead', rowHeader(state, row, clock.now()), data)]).finally(() => {
+      if (this.#parking.get(row) === source) this.#parking.delete(row)
+    })
+  }
+
+  #agentOf(row: Row): string {
+    const { agents, deliveries } = this.#host.state
+    return (agents[deliveries.agent[row] as number] as AgentState).name
+  }
+
+  #write(records: readonly NewRecord[], moves?: readonly string[]): void {
+    void this.#append(records, moves)
+  }
+
+  /** A refusal means that the lane is lost, which whoever folds the other's claim notices. */
+  async #append(records: readonly NewRecord[], moves?: readonly string[]): Promise<void> {
+    const commit = { guards: [this.#host.laneGuard()], records, ...(moves === undefined ? {} : { moves }) }
+    await this.#host.append(commit).catch(() => undefined)
+  }
+}
