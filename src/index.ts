@@ -8,6 +8,7 @@ export {
   type AnyAgent,
   type Handler,
   type InputDataOf,
+  type OnFailure,
   type Order,
   type ReplyOf,
 } from './agent/agent.ts'
@@ -33,7 +34,7 @@ export {
 
 // What users hold
 export { createSpine, stateOf, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
-export type { AgentInfo } from './runtime/agents.ts'
+export type { AgentInfo, HeldKey } from './runtime/agents.ts'
 export type { DeadLetter, DeadLetterDetail } from './runtime/dead-letters.ts'
 export type { LogQuery, WaitOptions } from './runtime/read-log.ts'
 export { type Message, message, type Published, type PublishOptions, type StartOptions } from './runtime/publisher.ts'

@@ -20,6 +20,7 @@ import { HostedAgents } from './runtime/hosted-agent.ts'
 import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
 import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
 import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
+import type { Interception } from './runtime/run-host.ts'
 import { Runtime } from './runtime/runtime.ts'
 import { systemClock } from './runtime/system-clock.ts'
 import { systemRandom } from './runtime/system-random.ts'
@@ -87,6 +88,13 @@ export interface Spine {
     get(id: string): Promise<RequestInfo>
     /** One record ends all that is open; a step with `effect` that has started is finished first. Twice is fine. */
     cancel(id: string, why: string): Promise<void>
+    /**
+     * Starts over the runs of the request that stand paused, after a `SPINE_REPLAY_MISMATCH` say: each begins from the top
+     * on a new basis, with nothing kept of its journal but the effects that had started. Returns their ids.
+     *
+     * @throws SPINE_REQUEST_UNKNOWN
+     */
+    restart(id: string, why: string): Promise<readonly string[]>
   }
   readonly deadLetters: {
     list(options?: { readonly request?: string; readonly agent?: string }): Promise<readonly DeadLetter[]>
@@ -126,6 +134,14 @@ const DRAIN_DEFAULT = '10s'
  * @example const spine = await createSpine({ engine: sqlite('./spine.db'), agents: [inquiry, scheduling] })
  */
 export async function createSpine(options: SpineOptions): Promise<Spine> {
+  return (await openSpine(options)).spine
+}
+
+/** `createSpine`, and what is inside it, for the test kit. */
+export async function openSpine(
+  options: SpineOptions,
+  interception?: Interception,
+): Promise<{ readonly spine: Spine; readonly runtime: Runtime }> {
   const hosted = new HostedAgents(options.agents)
   const engine = options.engine ?? (await defaultEngine())
   const runtime = new Runtime({
@@ -134,6 +150,7 @@ export async function createSpine(options: SpineOptions): Promise<Spine> {
     logger: options.logger ?? stderrLogger,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom(),
+    interception,
   })
   await engine.open()
   try {
@@ -142,7 +159,7 @@ export async function createSpine(options: SpineOptions): Promise<Spine> {
     await engine.close()
     throw error
   }
-  return spineOf(runtime)
+  return { spine: spineOf(runtime), runtime }
 }
 
 async function defaultEngine(): Promise<Engine> {
@@ -185,7 +202,11 @@ function spineOf(runtime: Runtime): Spine {
       remove: (name) => agents.remove(name),
       rename: (name, to) => agents.rename(name, to),
     },
-    requests: { get: (id) => requests.get(id), cancel: (id, why) => requests.cancel(id, why) },
+    requests: {
+      get: (id) => requests.get(id),
+      cancel: (id, why) => requests.cancel(id, why),
+      restart: (id, why) => requests.restart(id, why),
+    },
     deadLetters: {
       list: (filter) => deadLetters.list(filter),
       get: (id) => deadLetters.get(id),

@@ -6,6 +6,7 @@ import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
 
 export type Order = 'session' | 'key' | 'none'
+export type OnFailure = 'skip' | 'block' | 'park'
 
 interface CommonOptions {
   /** Recorded with every run. Default `'1'`. */
@@ -21,6 +22,12 @@ interface CommonOptions {
    * Setting it applies to all work of the agent.
    */
   readonly order?: Order
+  /**
+   * What a dead delivery does to the key it held. `'skip'` (default): the key goes on. `'block'`: nothing of the key
+   * starts until the dead letter is redriven or discarded. `'park'`: later ones of the key join the dead letters, and one
+   * redrive brings all of them back in order. Unordered work has no key to hold.
+   */
+  readonly onFailure?: OnFailure
   /** Default 10 attempts, `'500ms..1m'` with full jitter (a random delay up to the doubling bound). */
   readonly retry?: { readonly attempts?: number; readonly backoff?: string }
   /** Bounds one attempt's running time, suspended time not counted. Default `'5m'`. */
@@ -228,6 +235,13 @@ function checkOptions(name: string, options: AnyOptions): void {
     requireWholeNumber(options.concurrency, limits.concurrencyMax, `${what}: concurrency`)
   if (options.order !== undefined && !['session', 'key', 'none'].includes(options.order)) {
     throw invalid(`${what}: order '${options.order}' is unknown.`, "Use 'session', 'key' or 'none'.", options.order)
+  }
+  if (options.onFailure !== undefined && !['skip', 'block', 'park'].includes(options.onFailure)) {
+    throw invalid(
+      `${what}: onFailure '${options.onFailure}' is unknown.`,
+      "Use 'skip', 'block' or 'park'.",
+      options.onFailure,
+    )
   }
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)

@@ -28,6 +28,7 @@ export const ERROR_TABLE = {
   SPINE_CALL_FAILED: fact(502, false, 'A called agent ended without a reply; the cause says why.'),
   SPINE_CLOSED: fact(503, true, 'The spine or its engine is closed.'),
   SPINE_COMMIT_TOO_LARGE: fact(413, false, 'The records of one commit exceed the size limit.'),
+  SPINE_CRASH_DIFFERS: fact(500, false, 'A scenario ended otherwise after a crash than without one.'),
   SPINE_CRASH_LOOP: fact(500, false, 'A run took down every process that it ran in.'),
   SPINE_DEADLINE_PAST: fact(400, false, 'The deadline lies in the past.'),
   SPINE_DEAD_LETTER_UNKNOWN: fact(404, false, 'No dead letter has that id.'),

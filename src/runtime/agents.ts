@@ -1,5 +1,5 @@
 /** Questions and orders about agents that the log knows. */
-import type { AgentState } from '../coordination/state.ts'
+import { type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { fact, systemHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
@@ -14,6 +14,17 @@ export interface AgentInfo {
   readonly absent: boolean
   /** Deliveries not ended yet. */
   readonly open: number
+  /** Keys that stand still (`'block'`) or are set aside (`'park'`) until their dead letters are redriven or discarded. */
+  readonly heldKeys: readonly HeldKey[]
+}
+
+export interface HeldKey {
+  readonly key: string
+  readonly how: 'block' | 'park'
+  /** Ids of its dead letters, in the order of their deaths. Redriving any brings back all of them. */
+  readonly deadLetters: readonly string[]
+  /** Deliveries of the key that wait behind them. */
+  readonly waiting: number
 }
 
 export class Agents {
@@ -68,7 +79,21 @@ export class Agents {
       emits: registration.emits,
       absent: !this.#runtime.hosted.has(name),
       open,
+      heldKeys: [...agent.holds].map(([key, { mode, letters }]) => ({
+        key,
+        how: mode,
+        deadLetters: letters.map((source) => deliveryId(source, name)),
+        waiting: this.#waitingFor(agent, key),
+      })),
     }
+  }
+
+  #waitingFor(agent: AgentState, key: string): number {
+    const { agents, deliveries } = this.#runtime.state
+    let count = 0
+    for (const row of deliveries.rows())
+      if (agents[deliveries.agent[row] as number] === agent && deliveries.key[row] === key) count++
+    return count
   }
 
   #requireAbsent(name: string, verb: string): void {

@@ -100,6 +100,8 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
     on: subscriptionsOf(options).map((type) => type.type),
     emits: [...agent.emits],
     order: options.order ?? 'default',
+    // Left out where it says nothing, so that logs from before it know the agent as it is.
+    ...((options.onFailure ?? 'skip') === 'skip' ? {} : { onFailure: options.onFailure as string }),
     options: { concurrency, timeoutMs, retry: { ...retry } } satisfies Json,
   }
   return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax)

@@ -7,13 +7,13 @@ import type { Duration } from '../kernel/duration.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
-import { fact } from './record-draft.ts'
+import { fact, rowHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored, toEvent } from './to-event.ts'
 
 export interface Waiting {
   readonly agent: string
-  readonly why: 'running' | 'suspended' | 'ready' | 'behind its key' | 'backing off' | 'paused'
+  readonly why: 'running' | 'suspended' | 'ready' | 'behind its key' | 'backing off' | 'paused' | 'key blocked'
   /** Sequence of the record that opened the delivery. */
   readonly since: number
 }
@@ -95,6 +95,22 @@ export class Requests {
     })
   }
 
+  /** Starts over what stands paused: a new generation, on a new basis, with nothing kept but its effects. */
+  async restart(id: string, why: string): Promise<readonly string[]> {
+    await this.#root(id)
+    const { state, clock } = this.#runtime
+    const { deliveries } = state
+    const rows = this.#openRows(id).filter((row) => deliveries.status[row] === STATUS.paused)
+    const records = rows.map((row) => {
+      const generation = (deliveries.generation[row] as number) + 1
+      if (generation > limits.generationsMax) throw tooManyGenerations(id, generation)
+      return fact('spine.delivery.restarted', rowHeader(state, row, clock.now()), { generation, why: String(why) })
+    })
+    const restarted = rows.map((row) => deliveryId(deliveries.source[row] as number, this.#agentOf(row)))
+    if (records.length > 0) await this.#runtime.append({ guards: [this.#runtime.laneGuard()], records })
+    return restarted
+  }
+
   /** Resolves when nothing is open at hosted agents, when the bound passes, or when the log has failed. */
   #rest(request: string, withinMs: number): Promise<void> {
     const { clock } = this.#runtime
@@ -170,11 +186,16 @@ export class Requests {
 
   #whyOf(row: Row): Waiting['why'] {
     const status = this.#runtime.state.deliveries.status[row]
-    if (status === STATUS.queued) return 'behind its key'
+    if (status === STATUS.queued) return this.#isKeyBlocked(row) ? 'key blocked' : 'behind its key'
     if (status === STATUS.paused) return 'paused'
     const run = this.#runtime.runOf(row)
     if (run !== undefined) return run.phase === 'suspended' ? 'suspended' : 'running'
     return status === STATUS.backoff ? 'backing off' : 'ready'
+  }
+
+  #isKeyBlocked(row: Row): boolean {
+    const { agents, deliveries } = this.#runtime.state
+    return (agents[deliveries.agent[row] as number] as AgentState).holds.has(deliveries.key[row] as string)
   }
 
   /** Whether someone or time ended the request: the last such record, if any. */
@@ -194,4 +215,12 @@ export class Requests {
       fix: "Pass the 'request' that publish or start returned.",
     })
   }
+}
+
+function tooManyGenerations(request: string, generation: number): SpineError {
+  return new SpineError('SPINE_OPTION_INVALID', `The request '${request}' was started over too often.`, {
+    value: generation,
+    limit: limits.generationsMax,
+    fix: 'Cancel it, and publish its event again with mended code.',
+  })
 }

@@ -35,7 +35,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: 'tests beside the source',
     files: /^src\/.*\.test\.ts$/,
-    imports: [...ALL_OF_SRC, 'cli', 'conformance', 'test support'],
+    imports: [...ALL_OF_SRC, 'cli', 'conformance', 'testing', 'test support'],
     packages: [...TEST_PACKAGES, '@standard-schema/spec', 'zod'],
     node: true,
     reason: 'a unit test may look at all of src; the built package is the business of test/',
@@ -116,6 +116,13 @@ export const LAYERS: readonly Layer[] = [
     loads: ['sqlite engine'],
     typePackages: ['@standard-schema/spec'],
     reason: 'the caller passes the engine in; only the default one is loaded, and only when it is asked for',
+  },
+  {
+    name: 'testing',
+    files: /^src\/testing\//,
+    imports: ALL_OF_SRC,
+    node: true,
+    reason: 'the test kit runs the library under conditions of its own: it may use all of it, and nothing may use it',
   },
   {
     name: 'cli',
