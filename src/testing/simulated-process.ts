@@ -8,6 +8,13 @@ export interface ProcessOptions extends SpineOptions {
   readonly engine: SimulatedEngine
 }
 
+/** Nothing between a run and the code of its user. */
+const PLAIN: Interception = {
+  replaysAlways: false,
+  handlerOf: (agent) => agent.handler,
+  stepOf: (_agent, _name, run) => run,
+}
+
 /** One spine with the possibility to die at any moment, as a process does. */
 export class SimulatedProcess {
   readonly spine: Spine
@@ -21,8 +28,8 @@ export class SimulatedProcess {
     this.#engine = engine
   }
 
-  static async start(options: ProcessOptions, interception?: Interception): Promise<SimulatedProcess> {
-    const { spine, runtime } = await openSpine(options, interception)
+  static async start(options: ProcessOptions, interception?: Partial<Interception>): Promise<SimulatedProcess> {
+    const { spine, runtime } = await openSpine(options, { ...PLAIN, ...interception })
     return new SimulatedProcess(spine, runtime, options.engine)
   }
 

