@@ -9,7 +9,7 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import { endDelivery, forgetTrailingFailures, makeReady, openDelivery } from './deliveries.ts'
+import { endDelivery, forgetFailures, makeReady, openDelivery } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { type AgentState, type DeadLetterState, deliveryId, type RunState, type SpineState } from './state.ts'
 
@@ -41,7 +41,9 @@ export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
   })
   holdKey(agent, orderKey, record.cause)
   endDelivery(state, row, record, false)
-  if (run !== undefined) forgetOpenCalls(run)
+  if (run === undefined) return
+  forgetOpenCalls(run)
+  forgetFailures(run, record.data as unknown as SystemData<'spine.delivery.dead'>)
 }
 
 function holdKey(agent: AgentState, orderKey: string, source: Sequence): void {
@@ -132,7 +134,6 @@ function reopen(state: SpineState, id: string, letter: DeadLetterState, first = 
     first ? letter.orderKey : undefined,
   )
   if (run === undefined) return
-  forgetTrailingFailures(run)
   state.runs.set(row, run)
   for (const [name, { kind, ended, due }] of run.commands) {
     if (kind === 'sleep' && ended === 0) state.due?.push({ at: due, kind: 'timer', row, source, name })

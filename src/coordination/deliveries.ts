@@ -224,16 +224,27 @@ export function restartRun(state: SpineState, row: Row, record: LogRecord, gener
 }
 
 /**
- * What a new attempt keeps of the journal: everything up to the last successful outcome, so that a failure which the
- * handler caught before it replays. Failures after it execute again. What is still open stays open and is marked, because
- * the new attempt may take another way and never ask for it.
+ * What a new attempt keeps of the journal: everything up to the last success that the handler was given, so that a failure
+ * which it caught before that replays. Failures after it execute again, and so does the one that ended the attempt, also
+ * when the handler cleaned up before it threw it on. What the new attempt may not ask for, because it takes another way,
+ * is marked and holds nothing up: what is still open, and what ended after that failure or was never given.
+ *
+ * `attempt`: as the end of the attempt tells it. Without it the last success in the journal counts.
  */
-export function forgetTrailingFailures(run: RunState): void {
-  let lastSuccess = 0
-  for (const command of run.commands.values())
-    if (command.ok && command.ended > lastSuccess) lastSuccess = command.ended
+export function forgetFailures(
+  run: RunState,
+  { upTo = lastSuccessOf(run), failed }: { readonly upTo?: Sequence; readonly failed?: string },
+): void {
+  const failedAt = (failed === undefined ? undefined : run.commands.get(failed)?.ended) ?? Number.POSITIVE_INFINITY
   for (const [name, command] of run.commands) {
-    if (command.ended > lastSuccess && !command.ok) run.commands.delete(name)
-    else if (command.ended === 0) command.carried = true
+    const { ended, ok } = command
+    if (ended !== 0 && !ok && (ended > upTo || name === failed)) run.commands.delete(name)
+    else if (ended === 0 || ended > upTo || ended > failedAt) command.carried = true
   }
+}
+
+function lastSuccessOf(run: RunState): Sequence {
+  let last = 0
+  for (const { ok, ended } of run.commands.values()) if (ok && ended > last) last = ended
+  return last
 }

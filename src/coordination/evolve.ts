@@ -15,15 +15,7 @@ import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { foldClaim, foldRunsStarted } from './crashes.ts'
 import { foldDead, foldDiscarded, foldRedriven } from './dead-letters.ts'
-import {
-  endCommand,
-  endDelivery,
-  forgetTrailingFailures,
-  handOff,
-  openDelivery,
-  restartRun,
-  runOf,
-} from './deliveries.ts'
+import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
 import type { Command, RunState, SpineState } from './state.ts'
@@ -124,13 +116,13 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.delivery.expired': endOfDelivery,
   'spine.delivery.dead': aboutDelivery(foldDead),
   'spine.delivery.retried': aboutDelivery((state, row, record) => {
-    const { attempt, due } = dataOf(record, 'spine.delivery.retried')
+    const { attempt, due, ...came } = dataOf(record, 'spine.delivery.retried')
     state.deliveries.attempt[row] = attempt
     state.deliveries.status[row] = STATUS.backoff
     state.deliveries.started[row] = 0
     state.deliveries.due[row] = due
     const run = state.runs.get(row)
-    if (run !== undefined) forgetTrailingFailures(run)
+    if (run !== undefined) forgetFailures(run, came)
     state.due?.push({ at: due, kind: 'retry', row, source: state.deliveries.source[row] as Sequence, name: '' })
   }),
   'spine.delivery.paused': aboutDelivery((state, row) => {

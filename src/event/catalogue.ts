@@ -54,6 +54,12 @@ function fact<const F extends Fields>(meaning: string, fields: F): CatalogueEntr
 /** On the first journal record of a run: where it stands in the log, and which version of the agent wrote it. */
 const stand = { basis: 'number?', version: 'text?' } as const
 
+/**
+ * How far an attempt came: the last success that its handler was given (`upTo`, a sequence), and the command whose failure
+ * it ended with (`failed`). What a new attempt keeps of the journal follows from them.
+ */
+const attempt = { upTo: 'number?', failed: 'text?' } as const
+
 export const CATALOGUE = {
   'spine.agent.registered': fact('An agent exists from here on, with these subscriptions and options.', {
     name: 'text', version: 'text', kind: 'text', on: 'texts', emits: 'texts', order: 'text', options: 'json', onFailure: 'text?',
@@ -96,8 +102,12 @@ export const CATALOGUE = {
   'spine.delivery.superseded': fact('Newer input of the session made the run pointless.', { by: 'number' }),
   'spine.delivery.cancelled': fact('Whoever asked for the work no longer wants it.', { why: 'text' }),
   'spine.delivery.expired': fact('The deadline of the work passed.', { deadline: 'number' }),
-  'spine.delivery.dead': fact('The work failed for good and lies in the dead letters.', { attempts: 'number', error: 'failure' }),
-  'spine.delivery.retried': fact('An attempt failed; the next one is due at this time.', { attempt: 'number', due: 'number', error: 'failure' }),
+  'spine.delivery.dead': fact('The work failed for good and lies in the dead letters.', {
+    attempts: 'number', error: 'failure', ...attempt,
+  }),
+  'spine.delivery.retried': fact('An attempt failed; the next one is due at this time.', {
+    attempt: 'number', due: 'number', error: 'failure', ...attempt,
+  }),
   'spine.delivery.preempted': fact('More urgent work took the slot of the run.', { by: 'number' }),
   'spine.delivery.restarted': fact('The run starts over on a new basis.', { generation: 'number', why: 'text' }),
   'spine.delivery.paused': fact('The run stands still until someone acts.', { why: 'text', error: 'failure?' }),

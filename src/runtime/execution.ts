@@ -29,6 +29,9 @@ export interface Envelope {
 
 export type HandlerResult = { readonly value: unknown } | { readonly error: unknown }
 
+/** How far a thrown error is followed to what it was made of. */
+const CAUSES_MAX = 8
+
 export class Execution {
   readonly replay: Replay
   readonly context: RunContext
@@ -39,6 +42,10 @@ export class Execution {
   readonly #journaled: ReadonlySet<string>
   readonly #patches: Map<string, boolean>
   readonly #envelope: Envelope
+  /** Errors that were given to the handler → the commands that they ended. */
+  readonly #failures = new Map<unknown, string>()
+  /** The last success that was given to it. */
+  #upTo: Sequence = 0
   #releasedTime: number
   #isReplaced = false
 
@@ -94,8 +101,23 @@ export class Execution {
   release(asked: Asked, record: LogRecord): void {
     this.#releasedTime = record.time
     const outcome = outcomeOf(asked.command, record)
-    if ('error' in outcome) asked.reject(outcome.error)
-    else asked.resolve(outcome.value)
+    if ('error' in outcome) {
+      this.#failures.set(outcome.error, asked.id)
+      asked.reject(outcome.error)
+    } else {
+      this.#upTo = record.sequence
+      asked.resolve(outcome.value)
+    }
+  }
+
+  /** How far it came, for the record that ends a failed attempt: see `forgetFailures` in the fold. */
+  came(error: unknown): { readonly upTo: Sequence; readonly failed?: string } {
+    let failed: string | undefined
+    for (let cause = error, depth = 0; depth < CAUSES_MAX && failed === undefined; depth++) {
+      failed = this.#failures.get(cause)
+      cause = cause instanceof Error ? cause.cause : undefined
+    }
+    return failed === undefined ? { upTo: this.#upTo } : { upTo: this.#upTo, failed }
   }
 
   #ended(result: HandlerResult): void {

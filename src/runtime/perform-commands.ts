@@ -92,7 +92,7 @@ async function executeAndRecord(run: Run, id: string, command: StepCommand, mayb
   const outcome = await execute(run, id, command, maybeDone)
   const effect = command.kind === 'effect'
   // What a stopped attempt's signal made of a step is no outcome: the next attempt would be given it instead of a new try.
-  const stopped = run.isOver || (run.phase === 'ending' && 'error' in outcome)
+  const stopped = run.isOver || run.isConcluded || (run.phase === 'ending' && 'error' in outcome)
   if (stopped && !effect) return
   const data = { command: id, ...outcome, ...run.stand() }
   try {

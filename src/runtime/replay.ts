@@ -55,9 +55,8 @@ export class Replay {
     return this.#open
   }
 
-  /** The journal still holds something that the handler has not come to: what it does now it has done before. */
+  /** The journal holds a command that the handler has not come to yet: where it is now, it has been before. */
   get isReplaying(): boolean {
-    if (this.#outcomes.some(({ command }) => !this.#carried.has(command))) return true
     for (const id of this.#journal) if (!this.#asked.has(id) && !this.#carried.has(id)) return true
     return false
   }

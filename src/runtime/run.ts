@@ -17,7 +17,6 @@
 import { decideFailure } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
-import type { Failure } from '../event/catalogue.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -45,6 +44,8 @@ export class Run {
   phase: RunPhase = 'running'
   /** Steps that run here and commits that are under way: while there are any, the run is not suspended. */
   busy = 0
+  /** Its last commit is on its way. */
+  isConcluded = false
 
   readonly #stopSignal = new LazySignal()
   readonly #header: Omit<RecordHeader, 'type'>
@@ -316,7 +317,7 @@ export class Run {
       await this.#effectsDone()
       const records = await finalRecords(this, context.intentions, result.value, replay.openCommands())
       if (this.isOver) return
-      await this.append(records)
+      await this.#conclude(records)
       this.#over()
     } catch (error) {
       await this.fail(error)
@@ -329,14 +330,21 @@ export class Run {
     this.#beginEnding()
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
-    const failure = failureOf(error)
-    await this.append([this.#failureRecord(failure)])
+    await this.#conclude([this.#failureRecord(error)])
     this.#over()
     this.#stopSignal.abort(error)
   }
 
-  #failureRecord(failure: Failure): NewRecord {
+  /** The last commit of the attempt. What a step of it still brings is not recorded any more. */
+  async #conclude(records: readonly NewRecord[]): Promise<void> {
+    this.isConcluded = true
+    await this.append(records)
+  }
+
+  #failureRecord(error: unknown): NewRecord {
     const { host, agent } = this
+    const failure = failureOf(error)
+    const came = this.#execution?.came(error) ?? {}
     const header = headerNow(this)
     const { attempts: attemptsMax, delayMsMin, delayMsMax } = agent.retry
     const decision = decideFailure({
@@ -351,8 +359,9 @@ export class Run {
     })
     host.reportFailure(this, failure, decision)
     if (decision.kind === 'dead')
-      return fact('spine.delivery.dead', header, { attempts: decision.attempts, error: failure })
-    return fact('spine.delivery.retried', header, { attempt: decision.attempt, due: decision.due, error: failure })
+      return fact('spine.delivery.dead', header, { attempts: decision.attempts, error: failure, ...came })
+    const { attempt, due } = decision
+    return fact('spine.delivery.retried', header, { attempt, due, error: failure, ...came })
   }
 
   async #pause(error: SpineError): Promise<void> {
@@ -361,7 +370,7 @@ export class Run {
     if (this.isOver) return
     const failure = failureOf(error)
     this.host.reportFailure(this, failure, undefined)
-    await this.append([fact('spine.delivery.paused', headerNow(this), { why: failure.code, error: failure })])
+    await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why: failure.code, error: failure })])
     this.#over()
     this.#stopSignal.abort(error)
   }

@@ -31,6 +31,8 @@ export interface EnginePlan {
   readonly whenToDeliver?: (deliver: () => void) => void
   /** Whether this batch is given to a tail a second time. Default: never. */
   readonly repeats?: () => boolean
+  /** Told of every commit of this engine that became durable, whether anyone hears of it or not. */
+  readonly onDurable?: (outcome: AppendOutcome) => void
   /** Called when a fault has killed the engine; the process must not outlive it. */
   readonly onKilled?: () => void
 }
@@ -168,6 +170,7 @@ export class SimulatedEngine implements Engine {
     if (dies) this.#die()
     try {
       const outcomes = await appended
+      for (const outcome of outcomes) this.#plan.onDurable?.(outcome)
       if (this.#isDead) return
       const last = outcomes.reduce(
         (highest, outcome) => ('last' in outcome ? Math.max(highest, outcome.last) : highest),

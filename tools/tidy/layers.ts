@@ -182,6 +182,12 @@ export const LAYERS: readonly Layer[] = [
     packages: [...AS_A_USER.packages, 'cli-table3'],
     reason: 'what is measured is the package that users get',
   },
+  {
+    name: 'simulation',
+    files: /^simulation\//,
+    ...AS_A_USER,
+    reason: 'who judges the product must not share its code: the checkers see records only',
+  },
   { name: 'examples', files: /^examples\//, ...AS_A_USER, reason: 'an example is what a user would write' },
   { name: 'demo', files: /^demo\//, ...AS_A_USER, reason: 'the demo is what a user would write' },
 ]

@@ -1,0 +1,25 @@
+/** One function per invariant. None of them uses code of the product: they read records, and what the outside saw. */
+import type { Evidence } from '../history.ts'
+import { checkClients } from './clients.ts'
+import { checkEffects } from './effects.ts'
+import { checkDeliveries } from './deliveries.ts'
+import { checkFencing } from './fencing.ts'
+import { checkOutcome } from './outcome.ts'
+import { checkOwners } from './owners.ts'
+
+/** A broken promise: which, and the smallest part of the evidence that shows it. */
+export interface Finding {
+  readonly invariant: string
+  readonly what: string
+}
+
+export type Checker = (evidence: Evidence) => readonly Finding[]
+
+export const CHECKERS: readonly Checker[] = [
+  checkClients,
+  checkDeliveries,
+  checkEffects,
+  checkFencing,
+  checkOwners,
+  checkOutcome,
+]

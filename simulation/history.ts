@@ -1,0 +1,65 @@
+/** What the outside world saw: clients, tools, and who wrote what. The checkers compare the log with it. */
+import type { LogRecord } from 'event-spine'
+
+/** One thing that a client wanted on the log, tried until somebody acknowledged it. */
+export interface Publication {
+  readonly key: string
+  readonly id: number
+  readonly session: string
+  /** Order of all that clients saw: the first try. */
+  invoked: number
+  acknowledged: { readonly at: number; readonly sequence: number; readonly request: string }[]
+}
+
+/** One call of an outside tool. */
+export interface ToolCall {
+  readonly kind: 'step' | 'effect'
+  readonly process: number
+  readonly agent: string
+  readonly source: number
+  readonly name: string
+  readonly idempotencyKey: string
+}
+
+/** A handler was entered. */
+export interface Entry {
+  readonly process: number
+  readonly agent: string
+  readonly source: number
+  readonly at: number
+  readonly deadline: number | undefined
+}
+
+/** Records `first` to `last` were written by this process. */
+export interface Written {
+  readonly process: number
+  readonly first: number
+  readonly last: number
+}
+
+export class History {
+  readonly publications: Publication[] = []
+  readonly tools: ToolCall[] = []
+  readonly entries: Entry[] = []
+  readonly written: Written[] = []
+  #order = 0
+
+  /** The next place in the order of what clients saw. */
+  next(): number {
+    return ++this.#order
+  }
+}
+
+/** Everything that a checker may look at, when all is quiet. */
+export interface Evidence {
+  readonly records: readonly LogRecord[]
+  readonly history: History
+  /** State of the last owner, and of someone who folded the log from the start. */
+  readonly owner: string
+  readonly observer: string
+  /** Expected results by the id of the order. */
+  readonly expected: ReadonlyMap<number, readonly string[]>
+  /** Orders whose request someone cancelled, or which had a deadline: they may end without a result. */
+  readonly mayEndEarly: ReadonlySet<number>
+  readonly open: number
+}

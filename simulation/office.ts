@@ -1,0 +1,262 @@
+/**
+ * The agents of a simulation: they do what the event tells them to, so that every feature meets every fault, and what has
+ * to come out is known beforehand.
+ */
+import { agent, type AnyAgent, event, Permanent } from 'event-spine'
+import { z } from 'zod'
+import type { Chance } from './chance.ts'
+import type { History } from './history.ts'
+
+const Op = z.discriminatedUnion('do', [
+  z.object({ do: z.literal('step'), name: z.string() }),
+  z.object({ do: z.literal('effect'), name: z.string() }),
+  z.object({ do: z.literal('flaky'), name: z.string(), failures: z.number() }),
+  z.object({ do: z.literal('caught'), name: z.string() }),
+  z.object({ do: z.literal('sleep'), ms: z.number() }),
+  z.object({ do: z.literal('both'), names: z.array(z.string()) }),
+  z.object({ do: z.literal('race'), names: z.array(z.string()) }),
+  z.object({ do: z.literal('call'), sessions: z.array(z.string()), hands: z.boolean(), fails: z.boolean() }),
+  z.object({ do: z.literal('set'), value: z.number() }),
+  z.object({ do: z.literal('publish') }),
+  z.object({ do: z.literal('patched'), id: z.string() }),
+  z.object({ do: z.literal('poison') }),
+  z.object({ do: z.literal('crash'), name: z.string(), times: z.number() }),
+])
+export type Op = z.infer<typeof Op>
+
+export const Ordered = event('order.placed', z.object({ id: z.number(), ops: z.array(Op) }))
+export const Noted = event('note.taken', z.object({ id: z.number() }))
+export const Finished = event('order.finished', z.object({ id: z.number(), results: z.array(z.string()) }))
+
+const Question = z.object({ sessions: z.array(z.string()), hands: z.boolean(), fails: z.boolean() })
+const Answer = z.object({ depth: z.number() })
+
+/** What of the world an agent's code touches. One for each process. */
+export interface Surroundings {
+  readonly process: number
+  readonly history: History
+  readonly now: () => number
+  /** Resolves after some virtual time, or never when the process has died meanwhile. */
+  readonly work: () => Promise<void>
+  /** Ends the process at once. */
+  readonly crash: () => void
+  /** Tries of a flaky step or a crash so far, over all processes. */
+  readonly tries: Map<string, number>
+  /** Poison has no effect any more. */
+  readonly isHealed: () => boolean
+}
+
+export interface Policies {
+  readonly onFailure: 'skip' | 'block' | 'park'
+  readonly expertOrder: 'session' | 'none'
+  readonly concurrency: number
+}
+
+export function randomPolicies(chance: Chance): Policies {
+  return {
+    onFailure: chance.pick(['skip', 'block', 'park']),
+    expertOrder: chance.pick(['session', 'none']),
+    concurrency: chance.pick([1, 2, 16]),
+  }
+}
+
+export function office(around: Surroundings, policies: Policies): readonly AnyAgent[] {
+  const { history, process } = around
+  const { onFailure, concurrency } = policies
+  const retry = { attempts: 5, backoff: '10ms..200ms' } as const
+
+  const tool = async (kind: 'step' | 'effect', who: string, source: number, name: string, idempotencyKey: string) => {
+    history.tools.push({ kind, process, agent: who, source, name, idempotencyKey })
+    await around.work()
+    return name
+  }
+  const entered = (who: string, source: number, deadline: Date | undefined) => {
+    history.entries.push({ process, agent: who, source, at: around.now(), deadline: deadline?.getTime() })
+  }
+  const nextTry = (key: string) => {
+    const before = around.tries.get(key) ?? 0
+    around.tries.set(key, before + 1)
+    return before
+  }
+
+  const Expert = agent('expert', { input: Question, output: Answer, order: policies.expertOrder, concurrency, retry })
+  const Senior = agent('senior', { input: Question, output: Answer, retry })
+
+  const expert = Expert.handle(async (evt, ctx) => {
+    entered('expert', evt.sequence, ctx.deadline)
+    const { sessions, hands, fails } = evt.data
+    await ctx.step('think', ({ idempotencyKey }) => tool('step', 'expert', evt.sequence, 'think', idempotencyKey))
+    const [next, ...rest] = sessions
+    if (next !== undefined) {
+      const { depth } = await ctx.call(Expert, { sessions: rest, hands, fails }, { session: next })
+      return { depth: depth + 1 }
+    }
+    if (fails && !around.isHealed()) throw new Permanent('asked to fail')
+    if (hands) return ctx.handoff(Senior, { sessions: [], hands: false, fails: false })
+    return { depth: 0 }
+  })
+
+  const senior = Senior.handle(async (evt, ctx) => {
+    entered('senior', evt.sequence, ctx.deadline)
+    await ctx.step('weigh', ({ idempotencyKey }) => tool('step', 'senior', evt.sequence, 'weigh', idempotencyKey))
+    return { depth: 0 }
+  })
+
+  const clerk = agent(
+    'clerk',
+    { on: Ordered, emits: [Finished, Noted], onFailure, concurrency, retry },
+    async (evt, ctx) => {
+      entered('clerk', evt.sequence, ctx.deadline)
+      const results: string[] = []
+      const run = (name: string) =>
+        ctx.step(name, ({ idempotencyKey }) => tool('step', 'clerk', evt.sequence, name, idempotencyKey))
+      for (const op of evt.data.ops) {
+        switch (op.do) {
+          case 'step':
+            results.push(await run(op.name))
+            break
+          case 'effect':
+            results.push(
+              await ctx.step(
+                op.name,
+                ({ idempotencyKey }) => tool('effect', 'clerk', evt.sequence, op.name, idempotencyKey),
+                { effect: true },
+              ),
+            )
+            break
+          case 'flaky':
+            await ctx.step(op.name, async () => {
+              await around.work()
+              if (nextTry(`${evt.data.id}/${op.name}`) < op.failures) throw new Error('flaky')
+            })
+            results.push('flaky done')
+            break
+          case 'caught':
+            // A failure that is caught before a success is replayed, and never tried again.
+            try {
+              await ctx.step(op.name, () => {
+                nextTry(`${evt.data.id}/${op.name}`)
+                throw new Error('always')
+              })
+            } catch {
+              results.push('caught')
+            }
+            break
+          case 'sleep':
+            await ctx.sleep(op.ms)
+            results.push('slept')
+            break
+          case 'both':
+            results.push((await Promise.all(op.names.map(run))).join('+'))
+            break
+          case 'race':
+            await Promise.race([...op.names.map(run), ctx.sleep(15)])
+            results.push('raced')
+            break
+          case 'call':
+            try {
+              await ctx.call(Expert, { sessions: op.sessions, hands: op.hands, fails: op.fails })
+              results.push('called')
+            } catch {
+              results.push('called')
+            }
+            break
+          case 'set':
+            ctx.session.set({ [`order ${evt.data.id}`]: op.value, last: evt.data.id })
+            results.push('set')
+            break
+          case 'publish':
+            await ctx.publish(Noted, { id: evt.data.id })
+            results.push('published')
+            break
+          case 'patched':
+            results.push(ctx.patched(op.id) ? 'patched' : 'not patched')
+            break
+          case 'poison':
+            await ctx.step('swallow', () => {
+              if (!around.isHealed()) throw new Permanent('poison')
+            })
+            results.push('healed')
+            break
+          case 'crash':
+            await ctx.step(op.name, async () => {
+              if (nextTry(`${evt.data.id}/${op.name}`) >= op.times || around.isHealed()) return null
+              around.crash()
+              return new Promise<null>(() => {})
+            })
+            results.push('survived')
+        }
+      }
+      ctx.emit(Finished, { id: evt.data.id, results })
+    },
+  )
+
+  const filing = agent('filing', { on: [Finished, Noted], concurrency, retry }, async (evt, ctx) => {
+    entered('filing', evt.sequence, ctx.deadline)
+    await ctx.step('file', ({ idempotencyKey }) => tool('effect', 'filing', evt.sequence, 'file', idempotencyKey), {
+      effect: true,
+    })
+  })
+
+  return [expert, senior, clerk, filing]
+}
+
+/** What an order's results have to be, whatever happens on the way. */
+export function expectedResults(ops: readonly Op[]): readonly string[] {
+  return ops.map((op) => {
+    switch (op.do) {
+      case 'step':
+      case 'effect':
+        return op.name
+      case 'flaky':
+        return 'flaky done'
+      case 'caught':
+        return 'caught'
+      case 'sleep':
+        return 'slept'
+      case 'both':
+        return op.names.join('+')
+      case 'race':
+        return 'raced'
+      case 'call':
+        return 'called'
+      case 'set':
+        return 'set'
+      case 'publish':
+        return 'published'
+      case 'patched':
+        return 'patched'
+      case 'poison':
+        return 'healed'
+      case 'crash':
+        return 'survived'
+    }
+  })
+}
+
+export const SESSIONS = ['s1', 's2', 's3'] as const
+
+export function randomOps(chance: Chance): readonly Op[] {
+  return Array.from({ length: 1 + chance.below(5) }, (_, index) => randomOp(chance, index))
+}
+
+function randomOp(chance: Chance, index: number): Op {
+  const name = `op ${index}`
+  const draw = chance.below(100)
+  if (draw < 18) return { do: 'step', name }
+  if (draw < 34) return { do: 'effect', name }
+  if (draw < 40) return { do: 'flaky', name, failures: 1 + chance.below(3) }
+  if (draw < 42) return { do: 'caught', name }
+  if (draw < 50) return { do: 'sleep', ms: chance.pick([0, 5, 50, 5_000]) }
+  if (draw < 58) return { do: 'both', names: [`${name} left`, `${name} right`] }
+  if (draw < 64) return { do: 'race', names: [`${name} left`, `${name} right`] }
+  if (draw < 80) {
+    const sessions = Array.from({ length: chance.below(3) }, () => chance.pick(SESSIONS))
+    return { do: 'call', sessions, hands: chance.percent(40), fails: chance.percent(10) }
+  }
+  if (draw < 86) return { do: 'set', value: chance.below(100) }
+  if (draw < 91) return { do: 'publish' }
+  if (draw < 95) return { do: 'patched', id: name }
+  if (draw < 98) return { do: 'poison' }
+  return { do: 'crash', name, times: 1 + chance.below(7) }
+}
