@@ -49,6 +49,7 @@ interface Order {
   triedBy: SimulatedProcess | undefined
 }
 
+const CALLED = new Set(['expert', 'senior'])
 const ACTIONS = 120
 /** The quiet phase must end long before this many things have become due. */
 const QUIET_TIMERS_MAX = 20_000
@@ -339,7 +340,10 @@ class World {
     const process = this.#slots.map((slot) => slot.process).find((one) => one?.isAlive === true)
     if (process === undefined) return
     for (const [id, letter] of [...stateOf(process.spine).deadLetters]) {
-      if (discards) {
+      // Whoever called an expert was told of its death: redriving it again and again would only breed more calls.
+      const isOwed = this.#isQuiet && CALLED.has(id.slice(id.indexOf('/') + 1))
+      if (isOwed) void process.spine.deadLetters.discard(id).catch(() => undefined)
+      else if (discards) {
         const order = this.#orders.find(({ publication }) => publication.acknowledged[0]?.request === letter.request)
         if (order === undefined) continue
         this.#mayEndEarly.add(order.publication.id)

@@ -38,6 +38,9 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
     if (type === 'spine.timer.fired') {
       const name = `${id} ${(record.data as { command: string }).command}`
       const timer = timers.get(name)
+      // A late fact about what has ended changes nothing, and is no firing.
+      const isLate = (lives.get(id)?.state ?? 'open') !== 'open'
+      if (isLate) continue
       if (timer === undefined) findings.push({ invariant: 'I17', what: `${name} fired and was never set` })
       else if (timer.fired) findings.push({ invariant: 'I17', what: `${name} fired twice` })
       else if (record.time < timer.due)

@@ -37,11 +37,16 @@ export function isCrashLoop(state: SpineState, row: Row): boolean {
 }
 
 export function foldRunsStarted(state: SpineState, record: LogRecord): void {
-  const { events, agents } = record.data as SystemData<'spine.runs.started'>
+  const { events, agents, suspendedEvents, suspendedAgents } = record.data as SystemData<'spine.runs.started'>
+  setStarted(state, events, agents, 1)
+  setStarted(state, suspendedEvents ?? [], suspendedAgents ?? [], 0)
+}
+
+function setStarted(state: SpineState, events: readonly number[], agents: readonly string[], started: 0 | 1): void {
   for (const [index, source] of events.entries()) {
     const agent = state.agentIndex.get(agents[index] ?? '')
     const row = agent === undefined ? 0 : state.deliveries.find(source, agent)
-    if (row !== 0) state.deliveries.started[row] = 1
+    if (row !== 0) state.deliveries.started[row] = started
   }
 }
 

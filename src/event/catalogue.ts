@@ -72,7 +72,9 @@ export const CATALOGUE = {
   'spine.agent.behind': fact('The agent has more waiting than memory should hold; from here on a cursor is kept.', { name: 'text', since: 'number' }),
   'spine.lane.claimed': fact('A process owns the lane from here on.', { lane: 'text', owner: 'text' }),
   'spine.lane.released': fact('The owner let go of the lane in good order.', { lane: 'text' }),
-  'spine.runs.started': fact('These deliveries have entered their handlers.', { events: 'numbers', agents: 'texts' }),
+  'spine.runs.started': fact('These deliveries have entered their handlers; the suspended ones wait for the log again.', {
+    events: 'numbers', agents: 'texts', suspendedEvents: 'numbers?', suspendedAgents: 'texts?',
+  }),
   'spine.step.started': fact('The run is about to change the world in this step.', { command: 'text', ...stand }),
   'spine.step.recorded': fact('A step or another journaled call of the run ended with a value or an error.', {
     command: 'text', value: 'json?', error: 'failure?', ...stand,

@@ -7,7 +7,7 @@ import { findCallCycle } from '../coordination/call-cycles.ts'
 import type { DueDecision, Place } from '../coordination/decide.ts'
 import { KEY_PARKED } from '../coordination/dead-letters.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import type { AgentState, SpineState } from '../coordination/state.ts'
+import { type AgentState, deliveryId, type SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { NewRecord } from '../event/record.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -28,8 +28,8 @@ export interface OwnerHost {
 
 export class LaneOwner {
   readonly #host: OwnerHost
-  /** Rows whose parking is on its way, with their sources. */
-  readonly #parking = new Map<Row, number>()
+  /** Decisions that are on their way to the log: the due heap may name one twice, and a dispatcher may ask again. */
+  readonly #underWay = new Set<string>()
 
   constructor(host: OwnerHost) {
     this.#host = host
@@ -40,24 +40,28 @@ export class LaneOwner {
     const time = clock.now()
     switch (decision.kind) {
       case 'fire-timer':
-        this.#write([fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command })])
+        this.#write(`fire ${this.#nameOf(decision.row)} ${decision.command}`, [
+          fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command }),
+        ])
         return
       case 'expire-delivery': {
         const header = rowHeader(state, decision.row, time)
-        this.#write([fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 })])
+        this.#write(`expire ${this.#nameOf(decision.row)}`, [
+          fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 }),
+        ])
         return
       }
       case 'expire-request': {
         const slot = state.requests.find(decision.request)
         const { agent: _, ...header } = rowHeader(state, state.requests.firstRow(slot), time)
         const expired = fact('spine.request.expired', header, { deadline: decision.deadline })
-        this.#write([expired], [`request/${decision.request}`])
+        this.#write(`expire ${decision.request}`, [expired], [`request/${decision.request}`])
       }
     }
   }
 
   /** A delivery that took down every process it ran in. */
-  endCrashLoop({ row, source }: Place): void {
+  endCrashLoop({ row, source }: Place): Promise<void> {
     const { state, clock, logger } = this.#host
     const agent = this.#agentOf(row)
     const crashes = state.deliveries.crashes[row] as number
@@ -72,7 +76,7 @@ export class LaneOwner {
     )
     logger.warn(`${error.message} It is dead letter '${source}/${agent}'.`)
     const attempts = state.deliveries.attempt[row] as number
-    this.#write([
+    return this.#append([
       fact('spine.delivery.dead', rowHeader(state, row, clock.now()), { attempts, error: failureOf(error) }),
     ])
   }
@@ -89,15 +93,14 @@ export class LaneOwner {
       fix: 'Hand off instead of calling, or give the work keys of its own.',
     })
     const data = { command: cycle.command, error: failureOf(error) }
-    this.#write([fact('spine.step.recorded', rowHeader(state, cycle.caller, clock.now()), data)])
+    this.#write(`reject ${this.#nameOf(cycle.caller)} ${cycle.command}`, [
+      fact('spine.step.recorded', rowHeader(state, cycle.caller, clock.now()), data),
+    ])
   }
 
   /** A delivery of a parked key joins the dead letter that parked it. */
   park(row: Row): void {
     const { state, clock } = this.#host
-    const source = state.deliveries.source[row] as number
-    if (this.#parking.get(row) === source) return
-    this.#parking.set(row, source)
     const agent = this.#agentOf(row)
     const first = (state.agents[state.deliveries.agent[row] as number] as AgentState).holds.get(
       state.deliveries.key[row] as string,
@@ -106,9 +109,7 @@ export class LaneOwner {
       fix: 'Redrive that one: all that are parked behind it come back in order.',
     })
     const data = { attempts: 0, error: failureOf(error) }
-    void this.#append([fact('spine.delivery.dead', rowHeader(state, row, clock.now()), data)]).finally(() => {
-      if (this.#parking.get(row) === source) this.#parking.delete(row)
-    })
+    this.#write(`park ${this.#nameOf(row)}`, [fact('spine.delivery.dead', rowHeader(state, row, clock.now()), data)])
   }
 
   #agentOf(row: Row): string {
@@ -116,8 +117,14 @@ export class LaneOwner {
     return (agents[deliveries.agent[row] as number] as AgentState).name
   }
 
-  #write(records: readonly NewRecord[], moves?: readonly string[]): void {
-    void this.#append(records, moves)
+  #nameOf(row: Row): string {
+    return deliveryId(this.#host.state.deliveries.source[row] as number, this.#agentOf(row))
+  }
+
+  #write(decision: string, records: readonly NewRecord[], moves?: readonly string[]): void {
+    if (this.#underWay.has(decision)) return
+    this.#underWay.add(decision)
+    void this.#append(records, moves).finally(() => this.#underWay.delete(decision))
   }
 
   /** A refusal means that the lane is lost, which whoever folds the other's claim notices. */

@@ -43,14 +43,25 @@ export function systemHeader(time: number): Omit<RecordHeader, 'type'> {
   return { time, session: 'spine', request: 'spine', key: 'spine', cause: 0, hops: 0 }
 }
 
-/** Names runs whose handlers have been entered. */
-export function startedRecord(
-  runs: readonly { readonly source: number; readonly agent: { readonly name: string } }[],
-  time: number,
-): NewRecord {
-  const events = runs.map(({ source }) => source)
-  const agents = runs.map(({ agent }) => agent.name)
-  return fact('spine.runs.started', systemHeader(time), { events, agents })
+interface NamedRun {
+  readonly source: number
+  readonly agent: { readonly name: string }
+}
+
+/** Names runs whose handlers have been entered, and runs that wait for the log again. */
+export function startedRecord(started: readonly NamedRun[], suspended: readonly NamedRun[], time: number): NewRecord {
+  const resting =
+    suspended.length === 0
+      ? {}
+      : {
+          suspendedEvents: suspended.map(({ source }) => source),
+          suspendedAgents: suspended.map(({ agent }) => agent.name),
+        }
+  return fact('spine.runs.started', systemHeader(time), {
+    events: started.map(({ source }) => source),
+    agents: started.map(({ agent }) => agent.name),
+    ...resting,
+  })
 }
 
 /** What follows from a delivery: one hop further, under the same deadline. */

@@ -46,6 +46,8 @@ export class Run {
   busy = 0
   /** Its last commit is on its way. */
   isConcluded = false
+  /** Its start was made durable before it was entered. */
+  isCareful = false
 
   readonly #stopSignal = new LazySignal()
   readonly #header: Omit<RecordHeader, 'type'>
@@ -77,6 +79,7 @@ export class Run {
   async start(carefully: boolean): Promise<void> {
     const { host } = this
     try {
+      this.isCareful = carefully
       if (carefully && !(await this.#announce())) return
       const source = host.records.recent(this.source) ?? (await host.records.get(this.source))
       const root = host.records.recentRoot(source.request) ?? (await host.records.root(source.request)) ?? source
@@ -85,6 +88,8 @@ export class Run {
       const session = this.#sessionAt(source.session, journal.basis)
       this.#envelope = { source, root, session: session instanceof Promise ? await session : session }
       if (this.isOver) return
+      // Loading may have taken a while; who decides what has become due ends the delivery.
+      if (host.clock.now() >= (this.#header.deadline ?? Number.POSITIVE_INFINITY)) return this.#over()
       this.#startedAt = host.state.at
       this.#basis = journal.basis || host.state.at
       this.#standRecorded = journal.basis !== 0
@@ -216,7 +221,7 @@ export class Run {
 
   /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
   async #announce(): Promise<boolean> {
-    const outcome = await this.append([startedRecord([this], this.host.clock.now())], false)
+    const outcome = await this.append([startedRecord([this], [], this.host.clock.now())], false)
     return outcome !== undefined && !this.isOver
   }
 

@@ -56,7 +56,7 @@ export class Runtime implements RunHost {
   readonly clock: Clock
   readonly random: Random
   readonly interception: Interception | undefined
-  readonly startedRuns = new StartedRuns()
+  readonly startedRuns = new StartedRuns((run) => this.state.deliveries.started[run.row] === 1)
   readonly records: Records
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
@@ -154,7 +154,7 @@ export class Runtime implements RunHost {
     await this.#fold.start()
     await this.#claim(`${hostname()}:${process.pid}`)
     const { ready, crashLoops, waitingCalls } = takeOver(this.state)
-    for (const place of crashLoops) this.#owner.endCrashLoop(place)
+    await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
@@ -239,7 +239,12 @@ export class Runtime implements RunHost {
   }
 
   slotFreed(run: Run): void {
-    this.startedRuns.settled(run)
+    if (run.phase !== 'suspended') this.startedRuns.over(run)
+    else {
+      this.startedRuns.suspended(run)
+      // A crash counts for who is known to run: whoever started carefully is not left in suspicion.
+      if (run.isCareful && this.state.deliveries.started[run.row] === 1) this.#nameNow()
+    }
     this.#dispatcher.slotFreed(run)
   }
 
@@ -340,9 +345,14 @@ export class Runtime implements RunHost {
 
   /** Rides along with a batch that goes out anyway, and is not awaited. */
   #nameStartedRuns(): CommitDraft | undefined {
-    const runs = this.startedRuns.nextBatch()
-    if (runs.length === 0) return undefined
-    return { guards: [this.laneGuard()], records: [startedRecord(runs, this.clock.now())] }
+    const named = this.startedRuns.nextBatch()
+    if (named === undefined) return undefined
+    return { guards: [this.laneGuard()], records: [startedRecord(named.started, named.suspended, this.clock.now())] }
+  }
+
+  #nameNow(): void {
+    const commit = this.#nameStartedRuns()
+    if (commit !== undefined) this.append(commit).catch(() => undefined)
   }
 
   #laneLost(): SpineError {
