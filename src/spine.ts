@@ -16,6 +16,7 @@ import type { Json } from './kernel/json.ts'
 import type { Random } from './kernel/random.ts'
 import { type AgentInfo, Agents } from './runtime/agents.ts'
 import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
+import { unwatchExit, watchExit } from './runtime/exit-notice.ts'
 import { HostedAgents } from './runtime/hosted-agent.ts'
 import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
 import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
@@ -173,6 +174,7 @@ function spineOf(runtime: Runtime): Spine {
   const deadLetters = new DeadLetters(runtime)
   const publisher = new Publisher(runtime)
   for (const warning of agents.warnings()) runtime.logger.warn(warning)
+  watchExit(runtime)
   let closing: Promise<void> | undefined
   const close: Spine['close'] = (options = {}) => {
     closing ??= closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain'))
@@ -227,6 +229,7 @@ async function sessionOf(runtime: Runtime, id: string, at: number | undefined): 
 }
 
 async function closeRuntime(runtime: Runtime, drainMs: number): Promise<void> {
+  unwatchExit(runtime)
   await runtime.stop(drainMs)
   await runtime.engine.close()
 }

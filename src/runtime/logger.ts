@@ -1,4 +1,5 @@
 /** Lines for people, one each. Nothing here decides anything. */
+import { fileURLToPath } from 'node:url'
 import type { FailureDecision } from '../coordination/decide.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { Run } from './run.ts'
@@ -48,10 +49,15 @@ function nextOf(run: Run, decision: FailureDecision | undefined, now: number): s
   return `dead after ${decision.attempts} ${decision.attempts === 1 ? 'attempt' : 'attempts'}: see spine.deadLetters`
 }
 
+/** Where this package lies, as stacks write it. */
+const OWN_CODE = [new URL('..', import.meta.url).href, fileURLToPath(new URL('..', import.meta.url))]
+
 /** The first line of the user's own code in the stack. */
 function whereOf(failure: Failure): string {
   const line = failure.stack
     ?.split('\n')
-    .find((text) => /^\s+at /.test(text) && !/node:|node_modules|event-spine\/(dist|src)/.test(text))
+    .find(
+      (text) => /^\s+at /.test(text) && !/node:|node_modules/.test(text) && !OWN_CODE.some((own) => text.includes(own)),
+    )
   return line === undefined ? '' : ` (${line.trim()})`
 }

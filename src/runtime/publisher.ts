@@ -9,6 +9,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
 import { canonicalJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
+import { nearest } from '../kernel/nearest.ts'
 import { fingerprint } from './fingerprint.ts'
 import { fact, record } from './record-draft.ts'
 import { requireDirected, requireId } from './run-context.ts'
@@ -220,7 +221,9 @@ export class Publisher {
   #warnIfUnheard(type: string): void {
     if (this.#runtime.state.subscriptions.has(type) || this.#unheard.has(type)) return
     this.#unheard.add(type)
-    this.#runtime.logger.warn(`no agent is registered for '${type}'; the event is kept on the log`)
+    const meant = nearest(type, this.#runtime.state.subscriptions.keys())
+    const hint = meant === undefined ? '' : `: did you mean '${meant}'?`
+    this.#runtime.logger.warn(`no agent is registered for '${type}'${hint}; the event is kept on the log`)
   }
 }
 

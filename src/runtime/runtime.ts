@@ -22,6 +22,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
 import { canonicalJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
+import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { Appender, type CommitDraft } from './appender.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -223,9 +224,12 @@ export class Runtime implements RunHost {
 
   requireRegistered(agent: string): void {
     if (agentNamed(this.state, agent)?.registration !== undefined) return
-    throw new SpineError('SPINE_AGENT_UNKNOWN', `No agent named '${agent}' is registered on this log.`, {
+    const names = this.state.agents.filter((known) => known.registration !== undefined).map((known) => known.name)
+    const meant = nearest(agent, names)
+    const hint = meant === undefined ? '' : ` Did you mean '${meant}'?`
+    throw new SpineError('SPINE_AGENT_UNKNOWN', `No agent named '${agent}' is registered on this log.${hint}`, {
       value: agent,
-      limit: this.state.agents.filter((known) => known.registration !== undefined).map((known) => known.name),
+      limit: names,
       fix: 'Pass it in createSpine({ agents }) of some process that runs on this log, at least once.',
     })
   }

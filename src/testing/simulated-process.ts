@@ -1,3 +1,4 @@
+import { unwatchExit } from '../runtime/exit-notice.ts'
 import type { Interception } from '../runtime/run-host.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -46,6 +47,7 @@ export class SimulatedProcess {
     if (!this.#isAlive) return
     this.#isAlive = false
     this.#engine.kill()
+    unwatchExit(this.runtime)
     this.runtime.abandon(killed())
   }
 }
