@@ -23,6 +23,7 @@ import { type Message, type Published, Publisher, type PublishOptions, type Star
 import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
 import type { Interception } from './runtime/run-host.ts'
 import { Runtime } from './runtime/runtime.ts'
+import { keepAlive } from './runtime/system-keep-alive.ts'
 import { systemClock } from './runtime/system-clock.ts'
 import { systemRandom } from './runtime/system-random.ts'
 import { type Logger, stderrLogger } from './runtime/logger.ts'
@@ -177,7 +178,7 @@ function spineOf(runtime: Runtime): Spine {
   watchExit(runtime)
   let closing: Promise<void> | undefined
   const close: Spine['close'] = (options = {}) => {
-    closing ??= closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain'))
+    closing ??= keepAlive(closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain')))
     return closing
   }
   const spine: Spine = {
@@ -192,8 +193,8 @@ function spineOf(runtime: Runtime): Spine {
         await publisher.start(agent, input, options),
       ) as WorkHandle<never>
     },
-    settled: (request, options = {}) => requests.settled(request, options.within),
-    waitFor: (type, options) => waitForEvent(runtime, type, options) as Promise<never>,
+    settled: (request, options = {}) => keepAlive(requests.settled(request, options.within)),
+    waitFor: (type, options) => keepAlive(waitForEvent(runtime, type, options)) as Promise<never>,
     log: {
       read: (query) => readLog(runtime, query),
       tail: (options = {}) => tailLog(runtime, options.after ?? runtime.state.at),
