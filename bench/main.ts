@@ -1,82 +1,97 @@
 /**
- * `npm run bench -- [NAME…] [--json] [--seconds N]`: what the built package does on this machine.
+ * `npm run bench -- [NAME…] [--json] [--seconds N] [--runs N] [--n N] [--cpu-prof DIR]`: what the built package does on
+ * this machine.
  *
- * Each scenario runs three times on a fresh log; the medians are reported, beside the machine's own append+fdatasync
- * measured right before each run. Results go to stdout, progress to stderr. `README.md` says how to read them.
+ * All scenarios run once, each in a process of its own with a fresh log and its floors beside it; then all of them again:
+ * what else the machine does falls on all alike. Medians are reported. Results go to stdout, progress to stderr.
+ * `README.md` says how to read them.
  */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { measureFdatasyncMs } from './floor.ts'
-import { type Result, resultOf, toJsonLine, toTable } from './report.ts'
-import type { Sample, Scenario } from './scenario.ts'
-import { handoff } from './scenarios/handoff.ts'
-import { pipeline } from './scenarios/pipeline.ts'
-import { publish } from './scenarios/publish.ts'
-import { recovery } from './scenarios/recovery.ts'
+import { type Arguments, readArguments, USAGE } from './arguments.ts'
+import { SCENARIOS, titleOf } from './catalogue.ts'
+import { messageOf } from './message-of.ts'
+import { resultOf, toJsonLine, toTable } from './report.ts'
+import type { RunRequest, RunResult } from './run-process.ts'
+import type { Scenario } from './scenario.ts'
 
-const SCENARIOS: readonly Scenario[] = [handoff, pipeline(100), pipeline(1_000), publish, recovery]
-const RUNS = 3
-const SECONDS_DEFAULT = 3
-const SECONDS_MAX = 600
 /** Beside the compiled bench, so on the disk of the checkout: the folder for temporary files may be in memory. */
 const SCRATCH = fileURLToPath(new URL('../bench-logs/', import.meta.url))
+const RUN_PROCESS = fileURLToPath(new URL('./run-process.js', import.meta.url))
+/** Beside what `--seconds` asks for: warm-ups, making the input, verifying the log. Many times what it takes. */
+const RUN_MS_MAX = 600_000
 
-const { scenarios, seconds, json } = readArguments()
+const options = parse()
+const { scenarios, runs, json } = options
 progress(
-  `node ${process.versions.node}, ${process.platform} ${process.arch}, ${availableParallelism()} cores; ${RUNS} runs each, medians`,
+  `node ${process.versions.node}, ${process.platform} ${process.arch}, ${availableParallelism()} cores; ${runs} runs each, medians`,
 )
-const results: Result[] = []
-for (const scenario of scenarios) {
-  const result = await measure(scenario)
-  results.push(result)
-  // As soon as it is known: a later scenario may fail.
-  if (json) console.log(toJsonLine(result))
-}
-if (!json) console.log(toTable(results))
-
-async function measure(scenario: Scenario): Promise<Result> {
-  const samples: Sample[] = []
-  const fdatasyncsMs: number[] = []
-  for (let run = 1; run <= RUNS; run++) {
-    mkdirSync(SCRATCH, { recursive: true })
-    const directory = mkdtempSync(join(SCRATCH, `${scenario.name}-`))
-    try {
-      fdatasyncsMs.push(measureFdatasyncMs(directory))
-      const sample = await scenario.run({ directory, seconds })
-      samples.push(sample)
-      const { perSecond, p50Ms } = sample
-      progress(
-        `${scenario.name}, ${scenario.inFlight} in flight, run ${run} of ${RUNS}: ${Math.round(perSecond)}/s, p50 ${p50Ms.toFixed(3)} ms`,
-      )
-    } finally {
-      rmSync(directory, { recursive: true, force: true })
+const samples = new Map<Scenario, RunResult[]>(scenarios.map((scenario) => [scenario, []]))
+mkdirSync(SCRATCH, { recursive: true })
+const sharedDirectory = mkdtempSync(join(SCRATCH, 'shared-'))
+try {
+  for (let run = 1; run <= runs; run++)
+    for (const [scenario, results] of samples) {
+      const result = await runOnce(scenario, run)
+      results.push(result)
+      progress(`run ${run} of ${runs}: ${titleOf(scenario)}: ${shown(result)}`)
+      // As soon as it is known: a later scenario may fail.
+      if (json && run === runs) console.log(toJsonLine(resultOf(scenario, results)))
     }
+} finally {
+  rmSync(sharedDirectory, { recursive: true, force: true })
+}
+if (!json) console.log(toTable([...samples].map(([scenario, results]) => resultOf(scenario, results))))
+
+async function runOnce(scenario: Scenario, run: number): Promise<RunResult> {
+  const directory = mkdtempSync(join(SCRATCH, `${scenario.name}-`))
+  const request: RunRequest = {
+    scenario: SCENARIOS.indexOf(scenario),
+    isFloorFirst: run % 2 === 1,
+    directory,
+    sharedDirectory,
+    seconds: options.seconds,
+    n: options.n ?? scenario.nDefault ?? 0,
   }
-  return resultOf(scenario, samples, fdatasyncsMs)
+  try {
+    const child = fork(RUN_PROCESS, [JSON.stringify(request)], { execArgv: nodeFlags(scenario) })
+    const gone = once(child, 'exit')
+    const waitMsMax = RUN_MS_MAX + options.seconds * 4_000
+    const result = (await messageOf(child, titleOf(scenario), waitMsMax)) as RunResult
+    // Only then is a profile written.
+    await gone
+    return result
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
-function readArguments(): { scenarios: readonly Scenario[]; seconds: number; json: boolean } {
-  const names = [...new Set(SCENARIOS.map(({ name }) => name))]
+function nodeFlags(scenario: Scenario): string[] {
+  const { cpuProf } = options
+  const profile = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(cpuProf)}`]
+  return [...(scenario.nodeFlags ?? []), ...profile]
+}
+
+function shown({ sample, floorPerSecond }: RunResult): string {
+  const { perSecond, p50Ms, memory } = sample
+  const parts = [
+    perSecond === null ? null : `${Math.round(perSecond)}/s`,
+    floorPerSecond === null ? null : `floor ${Math.round(floorPerSecond)}/s`,
+    p50Ms === null ? null : `p50 ${p50Ms.toFixed(3)} ms`,
+    memory === undefined ? null : `${Math.round(memory.heapBytes + memory.arrayBytes)} bytes each`,
+  ]
+  return parts.filter((part) => part !== null).join(', ')
+}
+
+function parse(): Arguments {
   try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        seconds: { type: 'string', default: String(SECONDS_DEFAULT) },
-      },
-    })
-    const seconds = Number(values.seconds)
-    if (!(seconds > 0 && seconds <= SECONDS_MAX))
-      throw new Error(`--seconds is '${values.seconds}': use a number above 0, at most ${SECONDS_MAX}.`)
-    const unknown = positionals.find((name) => !names.includes(name))
-    if (unknown !== undefined) throw new Error(`'${unknown}' is no bench.`)
-    const chosen = SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-    return { scenarios: chosen, seconds, json: values.json }
+    return readArguments(process.argv.slice(2))
   } catch (error) {
-    progress(`${(error as Error).message}\nusage: npm run bench -- [${names.join('|')}…] [--json] [--seconds N]`)
+    progress(`${(error as Error).message}\n${USAGE}`)
     process.exit(2)
   }
 }

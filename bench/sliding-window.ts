@@ -7,83 +7,122 @@ import type { Durability } from 'event-spine'
 import type { Sample } from './scenario.ts'
 import { percentile } from './statistics.ts'
 
-export interface WindowOptions {
+interface Load {
   readonly inFlight: number
-  readonly seconds: number
-  readonly durability: Durability
+  readonly durability: Durability | null
   /** Starts one operation; resolves with its latency in milliseconds when it has ended. */
   one(index: number): Promise<number>
 }
 
 /** Compilers and caches settle within this. */
 const WARM_UP_MS = 1_000
-/** What is still open so long after the load has stopped will never end: a bench must not hang. */
-const DRAIN_MS_MAX = 30_000
+/** How often the event loop is asked whether it still turns. */
+const TURN_MS = 5
+/** When nothing has ended for so long, nothing will: a bench must not hang. */
+const STALL_MS_MAX = 30_000
 
-export function measureWindow(options: WindowOptions): Promise<Sample> {
+/**
+ * Warms up, measures for `seconds`, lets what is open end.
+ *
+ * It looks at the time when an operation ends and sets no timer: a load that keeps the event loop to itself would let
+ * a timer wait for seconds, and the figure would be of another stretch of time than it says.
+ */
+export async function measureForSeconds(load: Load & { readonly seconds: number }): Promise<Sample> {
+  const startedAt = performance.now()
+  let meter: Meter | undefined
+  let sample: Sample | undefined
+  const onEnded = (latencyMs: number) => {
+    if (sample !== undefined) return
+    const elapsedMs = performance.now() - startedAt
+    meter?.latenciesMs.push(latencyMs)
+    if (elapsedMs >= WARM_UP_MS) meter ??= new Meter()
+    if (meter !== undefined && meter.elapsedMs() >= load.seconds * 1_000) sample = meter.sample(load.durability)
+  }
+  await slide(load, () => sample === undefined, onEnded)
+  return sample as unknown as Sample
+}
+
+/** Exactly `count` operations, from the start of the first to the end of the last. */
+export async function measureCount(load: Load & { readonly count: number }): Promise<Sample> {
+  const meter = new Meter()
+  await slide(
+    load,
+    (index) => index < load.count,
+    (latencyMs) => meter.latenciesMs.push(latencyMs),
+  )
+  return meter.sample(load.durability)
+}
+
+/** Until `isWanted` says no and all that began has ended. */
+function slide(load: Load, isWanted: (index: number) => boolean, onEnded: (latencyMs: number) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { inFlight, seconds, one } = options
-    const latenciesMs: number[] = []
-    let phase: 'warm-up' | 'measuring' | 'draining' = 'warm-up'
-    let sample: Sample | undefined
     let begun = 0
     let open = 0
-    let startedAt = 0
-    let startedCpu = process.cpuUsage()
-    let timer = setTimeout(measure, WARM_UP_MS)
+    let endedCount = 0
+    let endedAtLastLook = -1
+    const watch = setInterval(() => {
+      if (endedCount === endedAtLastLook) fail(new Error(`None of ${open} operations has ended in ${STALL_MS_MAX} ms.`))
+      endedAtLastLook = endedCount
+    }, STALL_MS_MAX)
+    let isFailed = false
 
     const fail = (error: unknown) => {
-      clearTimeout(timer)
-      phase = 'draining'
+      isFailed = true
+      clearInterval(watch)
       reject(error)
     }
     const fill = () => {
-      while (phase !== 'draining' && open < inFlight) {
+      while (!isFailed && open < load.inFlight && isWanted(begun)) {
         open++
-        one(begun++).then(ended, fail)
+        load.one(begun++).then(ended, fail)
       }
-      if (open === 0 && sample !== undefined) {
-        clearTimeout(timer)
-        resolve(sample)
-      }
+      if (open > 0 || isFailed) return
+      clearInterval(watch)
+      resolve()
     }
     const ended = (latencyMs: number) => {
       open--
-      if (phase === 'measuring') latenciesMs.push(latencyMs)
+      endedCount++
+      onEnded(latencyMs)
       fill()
     }
-
-    function measure(): void {
-      phase = 'measuring'
-      startedAt = performance.now()
-      startedCpu = process.cpuUsage()
-      timer = setTimeout(stop, seconds * 1_000)
-    }
-
-    function stop(): void {
-      const elapsedSeconds = (performance.now() - startedAt) / 1_000
-      const { user, system } = process.cpuUsage(startedCpu)
-      const n = latenciesMs.length
-      phase = 'draining'
-      timer = setTimeout(
-        () => fail(new Error(`${open} operations have not ended ${DRAIN_MS_MAX} ms after the last began`)),
-        DRAIN_MS_MAX,
-      )
-      try {
-        sample = {
-          n,
-          perSecond: n / elapsedSeconds,
-          p50Ms: percentile(latenciesMs, 0.5),
-          p99Ms: percentile(latenciesMs, 0.99),
-          cpuSecondsPer1000: (user + system) / 1_000 / n,
-          durability: options.durability,
-        }
-      } catch (error) {
-        fail(error)
-      }
-      fill()
-    }
-
     fill()
   })
+}
+
+/** Time, CPU and the longest wait of a due timer, from its making to its sample. */
+class Meter {
+  readonly latenciesMs: number[] = []
+  readonly #startedAt = performance.now()
+  readonly #startedCpu = process.cpuUsage()
+  #turnedAt = this.#startedAt
+  #stallMs = 0
+  readonly #turns = setInterval(() => this.#turn(), TURN_MS)
+
+  elapsedMs(): number {
+    return performance.now() - this.#startedAt
+  }
+
+  sample(durability: Durability | null): Sample {
+    const elapsedSeconds = this.elapsedMs() / 1_000
+    const { user, system } = process.cpuUsage(this.#startedCpu)
+    clearInterval(this.#turns)
+    this.#turn()
+    const n = this.latenciesMs.length
+    return {
+      n,
+      perSecond: n / elapsedSeconds,
+      p50Ms: percentile(this.latenciesMs, 0.5),
+      p99Ms: percentile(this.latenciesMs, 0.99),
+      cpuSecondsPer1000: (user + system) / 1_000 / n,
+      loopStallMsMax: this.#stallMs,
+      durability,
+    }
+  }
+
+  #turn(): void {
+    const now = performance.now()
+    this.#stallMs = Math.max(this.#stallMs, now - this.#turnedAt - TURN_MS)
+    this.#turnedAt = now
+  }
 }

@@ -2,45 +2,57 @@
 import { join } from 'node:path'
 import { agent, createSpine, event } from 'event-spine'
 import { sqlite } from 'event-spine/sqlite'
-import { Payload, payload } from '../payload.ts'
-import type { Scenario } from '../scenario.ts'
-import { measureWindow } from '../sliding-window.ts'
+import { commitBytes, Payload, payload } from '../payload.ts'
+import type { Sample, Scenario } from '../scenario.ts'
+import { measureForSeconds } from '../sliding-window.ts'
+import { verifyLog } from '../verify-log.ts'
 
 const Asked = event('work.asked', Payload)
 const HandedOver = event('work.handed-over', Payload)
 
 export const handoff: Scenario = {
   name: 'handoff',
+  variant: null,
   inFlight: 1,
   unit: 'handoff',
   handoffsPerUnit: 1,
+  // The publish, the end of the first agent with what it emits, the end of the second.
+  floor: { awaited: 3, trailing: 0, bytesEach: commitBytes(2) },
   async run({ directory, seconds }) {
-    let emittedAt = 0
-    let enteredAt = 0
+    let emitted = { index: -1, atMs: 0 }
+    let entered = { index: -1, atMs: 0 }
+    let published = 0
     const first = agent('first', { on: Asked, emits: [HandedOver] }, (evt, ctx) => {
-      emittedAt = performance.now()
+      emitted = { index: evt.data.index, atMs: performance.now() }
       ctx.emit(HandedOver, evt.data)
     })
-    const second = agent('second', { on: HandedOver }, () => {
-      enteredAt = performance.now()
+    const second = agent('second', { on: HandedOver }, (evt) => {
+      entered = { index: evt.data.index, atMs: performance.now() }
     })
-    const engine = sqlite(join(directory, 'log.db'))
+    const path = join(directory, 'log.db')
+    const engine = sqlite(path)
     const spine = await createSpine({ engine, agents: [first, second] })
+    let sample: Sample
     try {
-      return await measureWindow({
+      sample = await measureForSeconds({
         inFlight: 1,
         seconds,
         durability: engine.durability(),
         one: async (index) => {
           const { request } = await spine.publish(Asked, payload(index))
+          published++
           // The next one starts when this one has come to rest: its last commit must not share a sync with a neighbour.
           const { status } = await spine.settled(request)
           if (status !== 'done') throw new Error(`Handoff ${index} ended as '${status}'.`)
-          return enteredAt - emittedAt
+          if (emitted.index !== index || entered.index !== index)
+            throw new Error(`Handoff ${index} is done; ${emitted.index} was emitted last, ${entered.index} entered.`)
+          return entered.atMs - emitted.atMs
         },
       })
     } finally {
       await spine.close()
     }
+    await verifyLog(path, { requests: published, events: [Asked.type, HandedOver.type], completed: 2 })
+    return sample
   },
 }

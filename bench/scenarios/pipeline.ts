@@ -2,9 +2,11 @@
 import { join } from 'node:path'
 import { agent, createSpine, event } from 'event-spine'
 import { sqlite } from 'event-spine/sqlite'
-import { Payload, payload } from '../payload.ts'
+import { Arrivals } from '../arrivals.ts'
+import { commitBytes, Payload, payload } from '../payload.ts'
 import type { Sample, Scenario } from '../scenario.ts'
-import { measureWindow } from '../sliding-window.ts'
+import { measureForSeconds } from '../sliding-window.ts'
+import { verifyLog } from '../verify-log.ts'
 
 const Received = event('session.received', Payload)
 const Understood = event('session.understood', Payload)
@@ -13,38 +15,36 @@ const Planned = event('session.planned', Payload)
 export function pipeline(inFlight: number): Scenario {
   return {
     name: 'pipeline',
+    variant: null,
     inFlight,
     unit: 'session',
     handoffsPerUnit: 3,
+    // C is entered when what A was given, what A and what B emitted are durable; the end of C is written behind it.
+    floor: { awaited: 3, trailing: 1, bytesEach: commitBytes(2) },
     run: ({ directory, seconds }) => measure(join(directory, 'log.db'), inFlight, seconds),
   }
 }
 
 async function measure(path: string, inFlight: number, seconds: number): Promise<Sample> {
-  const arrivals = new Map<number, () => void>()
+  const arrivals = new Arrivals()
   const a = agent('a', { on: Received, emits: [Understood] }, (evt, ctx) => ctx.emit(Understood, evt.data))
   const b = agent('b', { on: Understood, emits: [Planned] }, (evt, ctx) => ctx.emit(Planned, evt.data))
-  const c = agent('c', { on: Planned }, (evt) => {
-    const { index } = evt.data
-    arrivals.get(index)?.()
-    arrivals.delete(index)
-  })
+  const c = agent('c', { on: Planned }, (evt) => arrivals.arrive(evt.data.index))
   const engine = sqlite(path)
   const spine = await createSpine({ engine, agents: [a, b, c] })
+  let sample: Sample
   try {
-    return await measureWindow({
+    sample = await measureForSeconds({
       inFlight,
       seconds,
       durability: engine.durability(),
-      one: (index) =>
-        new Promise((resolve, reject) => {
-          const startedAt = performance.now()
-          arrivals.set(index, () => resolve(performance.now() - startedAt))
-          // No session of its own is named: each request is one.
-          spine.publish(Received, payload(index)).catch(reject)
-        }),
+      // No session of its own is named: each request is one.
+      one: (index) => arrivals.expect(index, () => spine.publish(Received, payload(index))),
     })
   } finally {
     await spine.close()
   }
+  const requests = arrivals.verify()
+  await verifyLog(path, { requests, events: [Received.type, Understood.type, Planned.type], completed: 3 })
+  return sample
 }

@@ -2,6 +2,7 @@
 import { agent, createSpine, type Durability, event } from 'event-spine'
 import { sqlite } from 'event-spine/sqlite'
 import { Payload, payload } from '../payload.ts'
+import { measureCount } from '../sliding-window.ts'
 
 /** Milliseconds from the call of `createSpine`. */
 export interface Reopened {
@@ -24,10 +25,15 @@ async function fill(file: string, waiting: number): Promise<void> {
   // Nothing ends here: a few handlers are busy for good, all other deliveries wait.
   const worker = agent('worker', { on: Left }, () => new Promise<void>(() => {}))
   const spine = await createSpine({ engine: sqlite(file), agents: [worker] })
-  for (let start = 0; start < waiting; start += PUBLISHED_AT_ONCE) {
-    const indexes = Array.from({ length: Math.min(PUBLISHED_AT_ONCE, waiting - start) }, (_, offset) => start + offset)
-    await Promise.all(indexes.map((index) => spine.publish(Left, payload(index))))
-  }
+  await measureCount({
+    inFlight: PUBLISHED_AT_ONCE,
+    count: waiting,
+    durability: null,
+    one: async (index) => {
+      await spine.publish(Left, payload(index))
+      return 0
+    },
+  })
   process.send?.('filled')
 }
 
