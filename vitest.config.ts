@@ -12,8 +12,8 @@ const shared = {
   restoreMocks: true,
 }
 
-/** Real processes killed again and again, and long seeded runs. */
-const slow = ['test/crash/**/*.test.ts', 'test/simulation/**/*.test.ts']
+/** Benches in small, real processes killed again and again, and long seeded runs. */
+const slow = ['test/bench/**/*.test.ts', 'test/crash/**/*.test.ts', 'test/simulation/**/*.test.ts']
 
 export default defineConfig({
   test: {

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 
 export const PAYLOAD_BYTES = 300
-/** What a record has besides its payload: sequence, time, type, session, request, key, cause. Measured: 130 to 180. */
+/**
+ * What a record has besides its payload, as bare text: sequence, time, type, session, request, key, cause. An estimate on
+ * the low side: in the SQLite file, hashes and indexes included, it is about 300.
+ */
 export const HEADER_BYTES = 150
 
 /** What every event of a bench carries: who it belongs to, and some text. */

@@ -9,8 +9,8 @@ import type { RunOptions, Sample, Scenario } from './scenario.ts'
 export interface RunRequest extends RunOptions {
   /** Index in `SCENARIOS`. */
   readonly scenario: number
-  /** Runs take turns, so that what the disk is slow at after the other falls on both alike. */
-  readonly isFloorFirst: boolean
+  /** Runs take turns, so that what the disk is slow at after the other falls on both alike. `none` for a profile. */
+  readonly floor: 'first' | 'last' | 'none'
 }
 
 export interface RunResult {
@@ -24,9 +24,9 @@ const scenario = SCENARIOS[request.scenario] as Scenario
 const { directory } = request
 
 const fdatasyncMs = measureFdatasyncMs(directory)
-let floorPerSecond = request.isFloorFirst ? await floor() : null
+let floorPerSecond = request.floor === 'first' ? await floor() : null
 const sample = await scenario.run(request)
-if (!request.isFloorFirst) floorPerSecond = await floor()
+if (request.floor === 'last') floorPerSecond = await floor()
 const result: RunResult = { sample, fdatasyncMs, floorPerSecond }
 // A scenario may leave handlers that never end; once the result is out, nothing is waited for.
 process.send?.(result, () => process.exit(0))
