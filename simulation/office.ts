@@ -204,35 +204,24 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
 /** What an order's results have to be, whatever happens on the way. */
 export function expectedResults(ops: readonly Op[]): readonly string[] {
   return ops.map((op) => {
-    switch (op.do) {
-      case 'step':
-      case 'effect':
-        return op.name
-      case 'flaky':
-        return 'flaky done'
-      case 'caught':
-        return 'caught'
-      case 'sleep':
-        return 'slept'
-      case 'both':
-        return op.names.join('+')
-      case 'race':
-        return 'raced'
-      case 'call':
-        return 'called'
-      case 'set':
-        return 'set'
-      case 'publish':
-        return 'published'
-      case 'patched':
-        return 'patched'
-      case 'poison':
-        return 'healed'
-      case 'crash':
-        return 'survived'
-    }
+    if (op.do === 'step' || op.do === 'effect') return op.name
+    if (op.do === 'both') return op.names.join('+')
+    return RESULTS[op.do]
   })
 }
+
+const RESULTS = {
+  flaky: 'flaky done',
+  caught: 'caught',
+  sleep: 'slept',
+  race: 'raced',
+  call: 'called',
+  set: 'set',
+  publish: 'published',
+  patched: 'patched',
+  poison: 'healed',
+  crash: 'survived',
+} as const
 
 export const SESSIONS = ['s1', 's2', 's3'] as const
 

@@ -16,14 +16,14 @@ import type { Json } from './kernel/json.ts'
 import type { Random } from './kernel/random.ts'
 import { type AgentInfo, Agents } from './runtime/agents.ts'
 import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
-import { unwatchExit, watchExit } from './runtime/exit-notice.ts'
+import { unwatchExit, watchExit } from './runtime/watch-exit.ts'
 import { HostedAgents } from './runtime/hosted-agent.ts'
 import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
 import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
 import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
 import type { Interception } from './runtime/run-host.ts'
 import { Runtime } from './runtime/runtime.ts'
-import { keepAlive } from './runtime/system-keep-alive.ts'
+import { systemKeepAlive } from './runtime/system-keep-alive.ts'
 import { systemClock } from './runtime/system-clock.ts'
 import { systemRandom } from './runtime/system-random.ts'
 import { type Logger, stderrLogger } from './runtime/logger.ts'
@@ -178,7 +178,7 @@ function spineOf(runtime: Runtime): Spine {
   watchExit(runtime)
   let closing: Promise<void> | undefined
   const close: Spine['close'] = (options = {}) => {
-    closing ??= keepAlive(closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain')))
+    closing ??= systemKeepAlive(closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain')))
     return closing
   }
   const spine: Spine = {
@@ -193,8 +193,8 @@ function spineOf(runtime: Runtime): Spine {
         await publisher.start(agent, input, options),
       ) as WorkHandle<never>
     },
-    settled: (request, options = {}) => keepAlive(requests.settled(request, options.within)),
-    waitFor: (type, options) => keepAlive(waitForEvent(runtime, type, options)) as Promise<never>,
+    settled: (request, options = {}) => systemKeepAlive(requests.settled(request, options.within)),
+    waitFor: (type, options) => systemKeepAlive(waitForEvent(runtime, type, options)) as Promise<never>,
     log: {
       read: (query) => readLog(runtime, query),
       tail: (options = {}) => tailLog(runtime, options.after ?? runtime.state.at),

@@ -51,7 +51,7 @@ function setStarted(state: SpineState, events: readonly number[], agents: readon
 }
 
 /** A claim over a lane that was not released: its owner died, and with it whatever it had started. */
-export function foldClaim(state: SpineState, record: LogRecord): void {
+export function countCrashes(state: SpineState, record: LogRecord): void {
   const { lane, owner } = record.data as SystemData<'spine.lane.claimed'>
   const before = state.lanes.get(lane)
   const careful = before !== undefined && !before.released

@@ -13,7 +13,7 @@ import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { foldClaim, foldRunsStarted } from './crashes.ts'
+import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { foldDead, foldDiscarded, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
@@ -78,7 +78,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     registerAgent(state, record.sequence, dataOf(record, 'spine.agent.registered')),
   'spine.agent.removed': removeAgent,
   'spine.agent.renamed': renameAgent,
-  'spine.lane.claimed': foldClaim,
+  'spine.lane.claimed': countCrashes,
   'spine.lane.released': (state, record) => {
     const lane = state.lanes.get(dataOf(record, 'spine.lane.released').lane)
     if (lane !== undefined) lane.released = true

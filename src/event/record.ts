@@ -16,7 +16,7 @@ export interface RecordHeader {
   /** A user's event type (`inquiry.received`) or a system fact (`spine.*`). */
   readonly type: string
   /** Version of a user's event schema; 1 when absent. */
-  readonly version?: number
+  readonly version?: number | undefined
   readonly session: string
   readonly request: string
   /** What it is ordered by; the session unless the publisher said otherwise. */
@@ -25,15 +25,15 @@ export interface RecordHeader {
   readonly cause: Sequence
   /** Distance from the root of the request. */
   readonly hops: number
-  readonly agent?: string
+  readonly agent?: string | undefined
   /** Absolute ms: nothing that follows from this record starts after it. */
-  readonly deadline?: number
+  readonly deadline?: number | undefined
 }
 
 /** A record on its way to the log: the engine gives it its sequence and its hash. */
 export interface NewRecord extends RecordHeader {
   /** Encoded once by whoever made it; a record without data has none. */
-  readonly data?: Encoded
+  readonly data?: Encoded | undefined
 }
 
 /** A record as it is read. */
@@ -42,7 +42,51 @@ export interface LogRecord extends RecordHeader {
   /** Frozen. `null` for a record without data. */
   readonly data: Json
   /** Hex of SHA-256(salt ‖ JSON of the data). Absent on a record that comes from this process's own memory. */
-  readonly dataHash?: string
+  readonly dataHash?: string | undefined
+}
+
+/** Everything of a header but what kind of record it is. */
+export type Place = Omit<RecordHeader, 'type'>
+
+/*
+ * Records are made by the two functions below, which write out every field in one order. An object that is put together
+ * by spreading one whose fields vary takes about ten times the memory (1.2 kB for a record, measured by sampling the heap
+ * under `npm run bench -- pipeline`), and the collector pays for it.
+ */
+
+export function newRecord(type: string, place: Place, data: Encoded | undefined): NewRecord {
+  return {
+    time: place.time,
+    type,
+    version: place.version,
+    session: place.session,
+    request: place.request,
+    key: place.key,
+    cause: place.cause,
+    hops: place.hops,
+    agent: place.agent,
+    deadline: place.deadline,
+    data,
+  }
+}
+
+/** A new record at its place in the order. */
+export function sequenced(record: NewRecord, sequence: Sequence): LogRecord {
+  return {
+    sequence,
+    time: record.time,
+    type: record.type,
+    version: record.version,
+    session: record.session,
+    request: record.request,
+    key: record.key,
+    cause: record.cause,
+    hops: record.hops,
+    agent: record.agent,
+    deadline: record.deadline,
+    data: record.data === undefined ? null : record.data.value,
+    dataHash: undefined,
+  }
 }
 
 /** The id of an event for the outside: the request's id for its root, else the request and the place in the order. */

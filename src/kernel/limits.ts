@@ -23,7 +23,7 @@ export const LIMIT_TABLE = {
   concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
   readRecordsMax: limit(1_000, 'records', 'one page of a read'),
   commitIdWindow: limit(10_000, 'commits', 'how far back a repeated commit id is recognised after a reopen'),
-  recordCacheRecords: limit(20_000, 'records', 'recent records kept in memory for dispatch'),
+  recordCacheRecords: limit(4_000, 'records', 'recent records kept in memory for dispatch'),
   sessionCacheSessions: limit(10_000, 'sessions', 'session states kept in memory; others are read from the log'),
   errorCharactersMax: limit(2_000, 'characters', 'an error message or stack kept on the log'),
 } as const

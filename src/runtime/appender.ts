@@ -11,10 +11,12 @@ import type { LogFold } from './log-fold.ts'
 
 export type CommitDraft = Omit<Commit, 'id'>
 
+/** Called once: with what became of the commit, or with why nobody knows. */
+export type Settled = (outcome: AppendOutcome | undefined, error?: unknown) => void
+
 interface Waiting {
   readonly commit: Commit
-  readonly resolve: (outcome: AppendOutcome) => void
-  readonly reject: (error: unknown) => void
+  readonly settled: Settled
 }
 
 export class Appender {
@@ -50,13 +52,21 @@ export class Appender {
 
   /** @throws SPINE_COMMIT_TOO_LARGE at once; what the engine throws later. */
   append(draft: CommitDraft): Promise<AppendOutcome> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    requireCommitSize(draft)
-    const commit: Commit = { ...draft, id: this.#nextId() }
     return new Promise((resolve, reject) => {
-      this.#turn.push({ commit, resolve, reject })
-      if (this.#turn.length === 1) queueMicrotask(() => this.#flush())
+      this.post(draft, (outcome, error) => (outcome === undefined ? reject(error) : resolve(outcome)))
     })
+  }
+
+  /** `append` without a promise, for what is written most. Never throws. */
+  post(draft: CommitDraft, settled: Settled): void {
+    const refusal = this.#failure ?? tooLarge(draft)
+    if (refusal !== undefined) {
+      settled(undefined, refusal)
+      return
+    }
+    const commit: Commit = { ...draft, id: this.#nextId() }
+    this.#turn.push({ commit, settled })
+    if (this.#turn.length === 1) queueMicrotask(() => void this.#flush())
   }
 
   #nextId(): string {
@@ -71,7 +81,7 @@ export class Appender {
   /** What is on its way rejects too, whatever becomes of it. */
   abandon(error: unknown): void {
     this.fail(error)
-    for (const turn of [...this.#underWay, this.#turn]) for (const { reject } of turn) reject(error)
+    for (const turn of [...this.#underWay, this.#turn]) for (const { settled } of turn) settled(undefined, error)
     this.#underWay.clear()
     this.#turn = []
   }
@@ -84,32 +94,40 @@ export class Appender {
     const alongside = this.#alongside()
     if (alongside !== undefined) commits.push({ ...alongside, id: this.#nextId() })
     this.#underWay.add(turn)
+    let outcomes: readonly AppendOutcome[]
     try {
-      const outcomes = await this.#engine.append(commits)
-      for (const [index, { resolve }] of turn.entries()) {
-        const outcome = outcomes[index] as AppendOutcome
-        const passing = 'last' in outcome ? this.#fold.passed(outcome.last) : undefined
-        if (passing === undefined) resolve(outcome)
-        else void passing.then(() => resolve(outcome))
-      }
+      outcomes = await this.#engine.append(commits)
     } catch (error) {
-      if (this.#failure === undefined) {
-        this.#failure = error
-        this.#onFailed(error)
-      }
-      for (const { reject } of turn) reject(error)
-    } finally {
-      this.#underWay.delete(turn)
+      this.#refused(turn, error)
+      return
     }
+    // Whoever abandoned it has told everyone.
+    if (!this.#underWay.delete(turn)) return
+    for (let index = 0; index < turn.length; index++) {
+      const { settled } = turn[index] as Waiting
+      const outcome = outcomes[index] as AppendOutcome
+      const passing = 'last' in outcome ? this.#fold.passed(outcome.last) : undefined
+      if (passing === undefined) settled(outcome)
+      else void passing.then(() => settled(outcome))
+    }
+  }
+
+  #refused(turn: readonly Waiting[], error: unknown): void {
+    if (!this.#underWay.delete(turn)) return
+    if (this.#failure === undefined) {
+      this.#failure = error
+      this.#onFailed(error)
+    }
+    for (const { settled } of turn) settled(undefined, error)
   }
 }
 
 /** Characters, not bytes: every payload in it was measured in bytes already; this bounds their sum. 200 for a header. */
-function requireCommitSize(draft: CommitDraft): void {
+function tooLarge(draft: CommitDraft): SpineError | undefined {
   let characters = 0
   for (const record of draft.records) characters += 200 + (record.data?.json.length ?? 0)
-  if (characters <= limits.commitBytesMax) return
-  throw new SpineError(
+  if (characters <= limits.commitBytesMax) return undefined
+  return new SpineError(
     'SPINE_COMMIT_TOO_LARGE',
     `A commit of ${draft.records.length} records has ${characters} bytes or more.`,
     {

@@ -21,6 +21,7 @@ import type { RunHost } from './run-host.ts'
 interface Line {
   agent: HostedAgent
   slotsTaken: number
+  isFilling: boolean
   /** Suspended runs that have something to do. */
   readonly resumes: Set<Run>
   /** Row and source of deliveries that may start, alternating: numbers, because there may be many. */
@@ -36,6 +37,9 @@ interface Loner {
 
 /** Entries that were started are cut off in blocks, so that a line that never empties does not grow for ever. */
 const STARTED_KEPT = 4_096
+
+/** About a millisecond of handlers that do little; timers and I/O get their turn in between. */
+const ENTERED_PER_TURN = 128
 
 function compact(line: Line): void {
   line.starts = line.starts.slice(line.next)
@@ -53,6 +57,9 @@ export class Dispatcher {
   readonly #loners: Loner[] = []
   #isAlone = false
   #slotsTaken = 0
+  /** Handlers entered or resumed since the event loop last turned, as far as that was necessary to know. */
+  #entered = 0
+  #isYielding = false
   #stopped = false
 
   constructor(host: RunHost, hosted: HostedAgents) {
@@ -64,7 +71,8 @@ export class Dispatcher {
   add(agent: HostedAgent): void {
     const known = this.#lines.get(agent.name)
     if (known !== undefined) known.agent = agent
-    else this.#lines.set(agent.name, { agent, slotsTaken: 0, resumes: new Set(), starts: [], next: 0 })
+    else
+      this.#lines.set(agent.name, { agent, slotsTaken: 0, isFilling: false, resumes: new Set(), starts: [], next: 0 })
   }
 
   get liveRuns(): Iterable<Run> {
@@ -148,14 +156,37 @@ export class Dispatcher {
     return startMode(state, row, state.lanes.get(LANE))
   }
 
+  /** A run that ends while it is entered frees its slot in here: the loop that started it goes on, not another inside. */
   #fill(line: Line): void {
-    while (!this.#stopped && this.#loners.length === 0 && !this.#isAlone && line.slotsTaken < line.agent.concurrency) {
-      const [resumed] = line.resumes
-      if (resumed !== undefined) {
+    if (line.isFilling) return
+    line.isFilling = true
+    while (this.#mayFill(line)) {
+      if (line.resumes.size > 0) {
+        const [resumed] = line.resumes as unknown as readonly [Run]
         line.resumes.delete(resumed)
         this.#resume(line, resumed)
-      } else if (!this.#startNext(line)) return
+      } else if (!this.#startNext(line)) break
     }
+    line.isFilling = false
+  }
+
+  #mayFill(line: Line): boolean {
+    if (this.#stopped || this.#isAlone || this.#loners.length > 0) return false
+    if (line.slotsTaken >= line.agent.concurrency) return false
+    if (this.#entered < ENTERED_PER_TURN) return true
+    this.#goOnNextTurn()
+    return false
+  }
+
+  /** Handlers that never wait could keep the event loop for as long as there are deliveries. */
+  #goOnNextTurn(): void {
+    if (this.#isYielding) return
+    this.#isYielding = true
+    setImmediate(() => {
+      this.#isYielding = false
+      this.#entered = 0
+      for (const line of this.#lines.values()) this.#fill(line)
+    })
   }
 
   #resume(line: Line, run: Run): boolean {
@@ -215,11 +246,12 @@ export class Dispatcher {
     this.#takeSlot(line)
     const run = new Run(this.#host, this.#codeOf(line, row), row, source)
     this.#live.set(row, run)
-    void run.start(this.#modeOf(row) !== 'plain')
+    run.start(this.#modeOf(row) !== 'plain')
     return true
   }
 
   #takeSlot(line: Line): void {
+    this.#entered++
     line.slotsTaken++
     this.#slotsTaken++
   }

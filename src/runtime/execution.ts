@@ -4,6 +4,7 @@
  * Job: run user code against a journal. Not its job: slots, commits, attempts (`run.ts`). A run enters its handler once,
  * or, under a test kit that replays always, once for every outcome; an execution that was replaced has no effect.
  */
+import type { SpineEvent } from '../agent/event-type.ts'
 import type { NewRecord, RecordHeader, LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -12,7 +13,7 @@ import type { Command } from './command.ts'
 import type { Journal } from './journal.ts'
 import { patchCommand } from './journal.ts'
 import { outcomeOf } from './outcome.ts'
-import { fact } from './record-draft.ts'
+import { fact, placeAt } from './record-draft.ts'
 import { type Asked, type Outcome, Replay } from './replay.ts'
 import { RunContext } from './run-context.ts'
 import type { Run } from './run.ts'
@@ -40,28 +41,28 @@ export class Execution {
   result: HandlerResult | undefined
   readonly #run: Run
   readonly #journaled: ReadonlySet<string>
-  readonly #patches: Map<string, boolean>
+  #patches: Map<string, boolean> | undefined
   readonly #envelope: Envelope
   /** Errors that were given to the handler → the commands that they ended. */
-  readonly #failures = new Map<unknown, string>()
+  #failures: Map<unknown, string> | undefined
   /** The last success that was given to it. */
   #upTo: Sequence = 0
   #releasedTime: number
   #isReplaced = false
+  #root: SpineEvent | undefined
 
   constructor(run: Run, envelope: Envelope, journal: Journal, early: readonly Outcome[]) {
     const { host, agent } = run
     this.#run = run
     this.#envelope = envelope
     this.#journaled = journal.ids
-    this.#patches = new Map([...journal.patches].map((id) => [id, true]))
+    if (journal.patches.size > 0) this.#patches = new Map([...journal.patches].map((id) => [id, true]))
     this.#releasedTime = envelope.source.time
-    const later = early.filter(({ command }) => !journal.outcomes.some((outcome) => outcome.command === command))
-    this.replay = new Replay(journal.ids, [...journal.outcomes, ...later], journal.carried)
+    this.replay = new Replay(journal.ids, outcomesOf(journal, early), journal.carried)
     this.context = new RunContext({
       agent,
       header: run.header,
-      request: toEvent(envelope.root, host.types),
+      request: () => this.#request(),
       sessionState: envelope.session,
       failedBefore: host.state.deliveries.attempt[run.row] as number,
       generation: host.state.deliveries.generation[run.row] as number,
@@ -77,15 +78,28 @@ export class Execution {
     const handler = (host.interception?.handlerOf(agent) ?? agent.handler) as (event: unknown, ctx: unknown) => unknown
     let returned: unknown
     try {
-      returned = handler(toEvent(this.#envelope.source, host.types), this.context.handle())
+      const { source, root } = this.#envelope
+      const event = toEvent(source, host.types)
+      if (root === source) this.#root = event
+      returned = handler(event, this.context.handle())
     } catch (error) {
       this.result = { error }
+      return
+    }
+    if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== 'function') {
+      this.result = { value: returned }
       return
     }
     Promise.resolve(returned).then(
       (value) => this.#ended({ value }),
       (error: unknown) => this.#ended({ error }),
     )
+  }
+
+  /** The original event; for the first run of a request that is what is handled. */
+  #request(): SpineEvent {
+    this.#root ??= toEvent(this.#envelope.root, this.#run.host.types)
+    return this.#root
   }
 
   /** Nothing that this execution still does has an effect. */
@@ -102,6 +116,7 @@ export class Execution {
     this.#releasedTime = record.time
     const outcome = outcomeOf(asked.command, record)
     if ('error' in outcome) {
+      this.#failures ??= new Map()
       this.#failures.set(outcome.error, asked.id)
       asked.reject(outcome.error)
     } else {
@@ -114,7 +129,7 @@ export class Execution {
   came(error: unknown): { readonly upTo: Sequence; readonly failed?: string } {
     let failed: string | undefined
     for (let cause = error, depth = 0; depth < CAUSES_MAX && failed === undefined; depth++) {
-      failed = this.#failures.get(cause)
+      failed = this.#failures?.get(cause)
       cause = cause instanceof Error ? cause.cause : undefined
     }
     return failed === undefined ? { upTo: this.#upTo } : { upTo: this.#upTo, failed }
@@ -144,6 +159,7 @@ export class Execution {
   }
 
   #isPatched(id: string): boolean {
+    this.#patches ??= new Map()
     const known = this.#patches.get(id)
     if (known !== undefined) return known
     const isNew = !this.replay.isReplaying
@@ -156,9 +172,15 @@ export class Execution {
   }
 }
 
+/** Those of the journal, and those that came in while it was read and are not in it. */
+function outcomesOf({ outcomes }: Journal, early: readonly Outcome[]): readonly Outcome[] {
+  if (early.length === 0) return outcomes
+  return [...outcomes, ...early.filter(({ command }) => !outcomes.some((outcome) => outcome.command === command))]
+}
+
 /** The header of a record that the run writes now. */
 export function headerNow(run: Run): Omit<RecordHeader, 'type'> {
-  return { ...run.header, time: run.host.clock.now() }
+  return placeAt(run.header, run.host.clock.now())
 }
 
 /** The last outcome that an execution was given, when every new one is given to a handler run again from the top. */

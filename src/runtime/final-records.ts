@@ -3,39 +3,51 @@ import type { SystemData } from '../event/catalogue.ts'
 import type { NewRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/json.ts'
+import { headerNow } from './execution.ts'
 import { fact } from './record-draft.ts'
 import type { Run } from './run.ts'
 import { eventRecord, type Intentions } from './run-context.ts'
-import { validate } from './validate.ts'
+import { validateSoon } from './validate.ts'
 
-/** The commit that ends a run well: what it emitted, its session patches, then its completion with reply or handoff. */
-export async function finalRecords(
+/** What a run ends with: a reply, a handoff, or neither. */
+interface Conclusion {
+  readonly handoff?: { readonly target: string; readonly input: Json }
+  readonly reply?: Json
+}
+
+/**
+ * The commit that ends a run well: what it emitted, its session patches, then its completion with reply or handoff. At once
+ * unless the reply has a schema that takes its time.
+ */
+export function finalRecords(
   run: Run,
   intentions: Intentions,
   value: unknown,
   open: readonly string[],
-): Promise<readonly NewRecord[]> {
-  const { handoff, reply } = await conclusion(run, intentions, value)
-  const time = run.host.clock.now()
-  const header = { ...run.header, time }
+): readonly NewRecord[] | Promise<readonly NewRecord[]> {
+  const found = conclusion(run, intentions, value)
+  if (found instanceof Promise) return found.then((conclusion) => recordsOf(run, intentions, conclusion, open))
+  return recordsOf(run, intentions, found, open)
+}
+
+function recordsOf(
+  run: Run,
+  { events, patches }: Intentions,
+  conclusion: Conclusion,
+  open: readonly string[],
+): readonly NewRecord[] {
+  const header = headerNow(run)
   const records: NewRecord[] = []
-  for (const { type, data, options } of intentions.events)
-    records.push(eventRecord(run.header, type, data, options, time))
-  for (const patch of intentions.patches) records.push(fact('spine.session.patched', header, { patch }))
-  const data: SystemData<'spine.delivery.completed'> = {
-    ...(reply === undefined ? {} : { reply }),
-    ...(handoff === undefined ? {} : { handoff }),
-    ...(open.length === 0 ? {} : { dropped: open }),
-  }
+  for (const { type, data, options } of events) records.push(eventRecord(run.header, type, data, options, header.time))
+  for (const patch of patches) records.push(fact('spine.session.patched', header, { patch }))
+  const data: SystemData<'spine.delivery.completed'> = open.length === 0 ? conclusion : { ...conclusion, dropped: open }
   records.push(fact('spine.delivery.completed', header, data))
   return records
 }
 
-async function conclusion(
-  run: Run,
-  { handoffs }: Intentions,
-  value: unknown,
-): Promise<{ handoff?: { target: string; input: Json }; reply?: Json }> {
+const NOTHING: Conclusion = Object.freeze({})
+
+function conclusion(run: Run, { handoffs }: Intentions, value: unknown): Conclusion | Promise<Conclusion> {
   const chosen = handoffs.get(value as Handoff)
   if (handoffs.size > 0 && (chosen === undefined || handoffs.size > 1)) {
     const made = [...handoffs.values()].map(({ target }) => target).join("', '")
@@ -53,5 +65,7 @@ async function conclusion(
     return { handoff: { target: chosen.target, input: chosen.input.value } }
   }
   const { output } = run.agent.options
-  return output === undefined ? {} : { reply: (await validate(output, value, `reply of '${run.agent.name}'`)).value }
+  if (output === undefined) return NOTHING
+  const reply = validateSoon(output, value, `reply of '${run.agent.name}'`)
+  return reply instanceof Promise ? reply.then((encoded) => ({ reply: encoded.value })) : { reply: reply.value }
 }

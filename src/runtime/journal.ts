@@ -25,16 +25,17 @@ export function patchCommand(id: string): string {
   return `${PATCHED}${id}#0`
 }
 
-const EMPTY: Journal = { basis: 0, ids: new Set(), outcomes: [], carried: new Set(), patches: new Set() }
+/** Of a run that has recorded nothing yet. */
+export const NO_JOURNAL: Journal = { basis: 0, ids: new Set(), outcomes: [], carried: new Set(), patches: new Set() }
 
 /** At once when there is none, which is the common case; else with the records read. */
 export function journalOf(state: SpineState, records: Records, row: Row): Journal | Promise<Journal> {
-  return state.runs.has(row) ? loadJournal(state, records, row) : EMPTY
+  return state.runs.has(row) ? loadJournal(state, records, row) : NO_JOURNAL
 }
 
 async function loadJournal(state: SpineState, records: Records, row: Row): Promise<Journal> {
   const run = state.runs.get(row)
-  if (run === undefined) return EMPTY
+  if (run === undefined) return NO_JOURNAL
   const { basis } = run
   const names = [...run.commands.keys()]
   const patches = new Set(

@@ -5,6 +5,7 @@ import type { NewRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Command, StepCommand } from './command.ts'
+import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
 import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
@@ -26,7 +27,7 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
           void performStep(run, one.id, command, true)
           break
         }
-        records.push(fact('spine.step.started', now(run), { command: one.id, ...run.stand() }))
+        records.push(fact('spine.step.started', headerNow(run), { command: one.id, ...run.stand() }))
         startOnceDurable.push(one)
         break
       case 'call':
@@ -35,12 +36,12 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
       case 'publish':
         records.push(
           command.event(run.host.clock.now()),
-          fact('spine.step.recorded', now(run), { command: one.id, ...run.stand() }),
+          fact('spine.step.recorded', headerNow(run), { command: one.id, ...run.stand() }),
         )
         break
       case 'sleep':
         records.push(
-          fact('spine.timer.set', now(run), {
+          fact('spine.timer.set', headerNow(run), {
             command: one.id,
             due: run.host.clock.now() + command.ms,
             ...run.stand(),
@@ -59,10 +60,6 @@ async function commit(run: Run, records: readonly NewRecord[], effects: readonly
   } catch (error) {
     void run.fail(error)
   }
-}
-
-function now(run: Run) {
-  return { ...run.header, time: run.host.clock.now() }
 }
 
 /** An effect of an earlier attempt that still runs in this process: its outcome is on the way. */
@@ -96,9 +93,9 @@ async function executeAndRecord(run: Run, id: string, command: StepCommand, mayb
   if (stopped && !effect) return
   const data = { command: id, ...outcome, ...run.stand() }
   try {
-    await run.append([fact('spine.step.recorded', now(run), data)], !effect)
+    await run.append([fact('spine.step.recorded', headerNow(run), data)], !effect)
   } catch (error) {
-    await run.append([fact('spine.step.recorded', now(run), { command: id, error: failureOf(error) })], !effect)
+    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(error) })], !effect)
   }
 }
 
@@ -136,18 +133,22 @@ function idempotencyKey(run: Run, id: string): string {
 function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>): NewRecord {
   const refusal = refuseCall(run, command.target)
   if (refusal !== undefined)
-    return fact('spine.step.recorded', now(run), { command: id, error: failureOf(refusal), ...run.stand() })
-  const header = following(now(run), command.session)
+    return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(refusal), ...run.stand() })
+  const header = following(run.header, run.host.clock.now(), command.session)
   const deadline =
     command.withinMs === undefined
       ? header.deadline
       : Math.min(header.deadline ?? Number.POSITIVE_INFINITY, header.time + command.withinMs)
-  return fact('spine.call.requested', deadline === undefined ? header : { ...header, deadline }, {
-    command: id,
-    target: command.target,
-    input: command.input.value,
-    ...run.stand(),
-  })
+  return fact(
+    'spine.call.requested',
+    { ...header, deadline },
+    {
+      command: id,
+      target: command.target,
+      input: command.input.value,
+      ...run.stand(),
+    },
+  )
 }
 
 function refuseCall(run: Run, target: string): SpineError | undefined {

@@ -14,7 +14,7 @@ import { fingerprint } from './fingerprint.ts'
 import { fact, record } from './record-draft.ts'
 import { requireDirected, requireId } from './run-context.ts'
 import type { Runtime } from './runtime.ts'
-import { validate } from './validate.ts'
+import { validate, validateSoon } from './validate.ts'
 
 export interface PublishOptions {
   /** The conversation or case. Default: a session of its own, named by the request's id. */
@@ -92,7 +92,8 @@ export class Publisher {
 
   async #draft({ type, data, options = {} }: Message): Promise<Draft> {
     this.#requireType(type)
-    const encoded = await validate(type.schema, data, type.type)
+    const checked = validateSoon(type.schema, data, type.type)
+    const encoded = checked instanceof Promise ? await checked : checked
     const { header, guards } = await this.#header(options)
     const place = type.version === 1 ? header : { ...header, version: type.version }
     this.#warnIfUnheard(type.type)
@@ -145,7 +146,17 @@ export class Publisher {
     const time = clock.now()
     const request = createUuid(time, random)
     const place = this.#place(options, { session: request, key: request })
-    return this.#narrowed({ time, request, ...place, cause: 0, hops: 0 }, options)
+    const root = {
+      time,
+      ...place,
+      request,
+      cause: 0,
+      hops: 0,
+      agent: undefined,
+      deadline: undefined,
+      version: undefined,
+    }
+    return this.#narrowed(root, options)
   }
 
   #place(options: PublishOptions, inherited: { session: string; key: string }): { session: string; key: string } {

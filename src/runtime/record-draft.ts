@@ -3,28 +3,20 @@
 import type { Row } from '../coordination/delivery-table.ts'
 import type { AgentState, SpineState } from '../coordination/state.ts'
 import type { SystemData, SystemType } from '../event/catalogue.ts'
-import type { NewRecord, RecordHeader } from '../event/record.ts'
+import { type NewRecord, newRecord, type Place } from '../event/record.ts'
 import { type Encoded, encodeOwn, type Json } from '../kernel/json.ts'
 
 /** A system fact with its data. */
-export function fact<Type extends SystemType>(
-  type: Type,
-  header: Omit<RecordHeader, 'type'>,
-  data: SystemData<Type>,
-): NewRecord {
-  return { ...header, type, data: encodeOwn(data as unknown as Json) }
+export function fact<Type extends SystemType>(type: Type, header: Place, data: SystemData<Type>): NewRecord {
+  return newRecord(type, header, encodeOwn(data as unknown as Json))
 }
 
-export function record(type: string, header: Omit<RecordHeader, 'type'>, data: Encoded): NewRecord {
-  return { ...header, type, data }
+export function record(type: string, header: Place, data: Encoded): NewRecord {
+  return newRecord(type, header, data)
 }
 
 /** The header of whatever tells of an open delivery (event/record.ts R3). */
-export function rowHeader(
-  { deliveries, requests, agents }: SpineState,
-  row: Row,
-  time: number,
-): Omit<RecordHeader, 'type'> {
+export function rowHeader({ deliveries, requests, agents }: SpineState, row: Row, time: number): Place {
   const deadline = deliveries.deadline[row] as number
   return {
     time,
@@ -34,13 +26,24 @@ export function rowHeader(
     cause: deliveries.source[row] as number,
     hops: deliveries.hops[row] as number,
     agent: (agents[deliveries.agent[row] as number] as AgentState).name,
-    ...(deadline === 0 ? {} : { deadline }),
+    deadline: deadline === 0 ? undefined : deadline,
+    version: undefined,
   }
 }
 
 /** The header of facts that belong to no conversation: registrations, lanes. */
-export function systemHeader(time: number): Omit<RecordHeader, 'type'> {
-  return { time, session: 'spine', request: 'spine', key: 'spine', cause: 0, hops: 0 }
+export function systemHeader(time: number): Place {
+  return {
+    time,
+    session: 'spine',
+    request: 'spine',
+    key: 'spine',
+    cause: 0,
+    hops: 0,
+    agent: undefined,
+    deadline: undefined,
+    version: undefined,
+  }
 }
 
 interface NamedRun {
@@ -65,10 +68,31 @@ export function startedRecord(started: readonly NamedRun[], suspended: readonly 
 }
 
 /** What follows from a delivery: one hop further, under the same deadline. */
-export function following(
-  header: Omit<RecordHeader, 'type'>,
-  session?: string,
-  key?: string,
-): Omit<RecordHeader, 'type'> {
-  return { ...header, session: session ?? header.session, key: key ?? session ?? header.key, hops: header.hops + 1 }
+export function following(header: Place, time: number, session?: string, key?: string, version?: number): Place {
+  return {
+    time,
+    session: session ?? header.session,
+    request: header.request,
+    key: key ?? session ?? header.key,
+    cause: header.cause,
+    hops: header.hops + 1,
+    agent: header.agent,
+    deadline: header.deadline,
+    version,
+  }
+}
+
+/** The same place at another time. */
+export function placeAt(place: Place, time: number): Place {
+  return {
+    time,
+    session: place.session,
+    request: place.request,
+    key: place.key,
+    cause: place.cause,
+    hops: place.hops,
+    agent: place.agent,
+    deadline: place.deadline,
+    version: place.version,
+  }
 }

@@ -32,9 +32,15 @@ export type NextMove =
   | { readonly kind: 'mismatch'; readonly error: SpineError }
   | { readonly kind: 'wait' }
 
+const NOTHING_ASKED = new Map<string, Asked>()
+const NO_IDS: ReadonlySet<string> = new Set()
+const NOTHING_OPEN: readonly string[] = []
+
 export class Replay {
-  readonly #asked = new Map<string, Asked>()
-  readonly #occurrences = new Map<string, number>()
+  /** This and the next two are made with the first question: many handlers never ask one. */
+  #asked: Map<string, Asked> = NOTHING_ASKED
+  #occurrences: Map<string, number> | undefined
+  #openIds: Set<string> | undefined
   readonly #journal: ReadonlySet<string>
   /** What was released, in order: the common part of a diff. */
   readonly #released: string[] = []
@@ -44,10 +50,10 @@ export class Replay {
   #open = 0
 
   /** `journal`: every command on the log, ended or not. `outcomes`: the ended ones, in sequence order. */
-  constructor(journal: ReadonlySet<string>, outcomes: readonly Outcome[], carried: ReadonlySet<string> = new Set()) {
+  constructor(journal: ReadonlySet<string>, outcomes: readonly Outcome[], carried: ReadonlySet<string> = NO_IDS) {
     this.#journal = journal
     this.#carried = carried
-    this.#outcomes = [...outcomes]
+    this.#outcomes = outcomes.length === 0 ? [] : [...outcomes]
   }
 
   /** Commands that were asked for and have not been given their outcome. */
@@ -67,9 +73,10 @@ export class Replay {
 
   /** The id of the next command of that name. @throws SPINE_STEP_NAME when the one before it is still open. */
   nextId(name: string, exclusive: boolean): string {
+    this.#occurrences ??= new Map()
     const occurrence = this.#occurrences.get(name) ?? 0
     const before = `${name}#${occurrence - 1}`
-    if (exclusive && occurrence > 0 && this.#openIds.has(before)) {
+    if (exclusive && occurrence > 0 && this.#openIds?.has(before)) {
       throw new SpineError('SPINE_STEP_NAME', `Two steps named '${name}' run at the same time.`, {
         value: name,
         fix: 'Give parallel steps names of their own, such as `read ${id}`.',
@@ -79,9 +86,11 @@ export class Replay {
     return `${name}#${occurrence}`
   }
 
-  readonly #openIds = new Set<string>()
-
   ask(id: string, command: Command): Promise<unknown> {
+    if (this.#openIds === undefined) {
+      this.#openIds = new Set()
+      this.#asked = new Map()
+    }
     this.#open++
     this.#openIds.add(id)
     const promise = new Promise<unknown>((resolve, reject) => {
@@ -123,12 +132,12 @@ export class Replay {
 
   /** What is still open when the handler ends: losers of a race, forgotten calls. */
   openCommands(): readonly string[] {
-    return [...this.#openIds]
+    return this.#openIds === undefined || this.#openIds.size === 0 ? NOTHING_OPEN : [...this.#openIds]
   }
 
   #release(index: number, asked: Asked, record: LogRecord): NextMove {
     this.#outcomes.splice(index, 1)
-    this.#openIds.delete(asked.id)
+    this.#openIds?.delete(asked.id)
     this.#open--
     this.#released.push(asked.id)
     return { kind: 'release', asked, record }
@@ -143,7 +152,7 @@ export class Replay {
 
   #mismatch(expected: Outcome, found: string): SpineError {
     const journal = this.#outcomes.filter(({ command }) => !this.#carried.has(command)).map(({ command }) => command)
-    const handler = [...this.#asked.keys()].filter((id) => this.#openIds.has(id))
+    const handler = [...this.#asked.keys()].filter((id) => this.#openIds?.has(id))
     return new SpineError(
       'SPINE_REPLAY_MISMATCH',
       `The journal goes on with '${expected.command}' (record ${expected.record.sequence}), but the handler ${found}.`,

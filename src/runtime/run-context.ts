@@ -18,7 +18,7 @@ import { createUuid } from '../kernel/ids.ts'
 import { type Encoded, encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { mergePatch } from '../kernel/merge-patch.ts'
-import { fraction, seededRandom } from '../kernel/random.ts'
+import { fraction, type Random, seededRandom } from '../kernel/random.ts'
 import type { Command } from './command.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { following, record } from './record-draft.ts'
@@ -30,7 +30,7 @@ export interface Attempt {
   readonly agent: HostedAgent
   /** Header of the records that tell of this run. */
   readonly header: Omit<RecordHeader, 'type'>
-  readonly request: SpineEvent
+  readonly request: () => SpineEvent
   readonly sessionState: SessionState
   /** Attempts before this one. */
   readonly failedBefore: number
@@ -55,62 +55,48 @@ export interface Intentions {
   readonly handoffs: ReadonlyMap<Handoff, { readonly target: string; readonly input: Encoded }>
 }
 
+const NO_HANDOFFS: Intentions['handoffs'] = new Map()
 const STEP_RETRY_DEFAULT = { attempts: 1, backoff: '500ms..1m' }
 
 export class RunContext {
-  readonly #attempt: Attempt
+  readonly attempt: Attempt
   readonly #events: { type: AnyEventType; data: Encoded; options: EmitOptions | undefined }[] = []
-  readonly #handoffs = new Map<Handoff, { target: string; input: Encoded }>()
+  #handoffs: Map<Handoff, { target: string; input: Encoded }> | undefined
   readonly #patches: Json[] = []
   #state: SessionState
+  #random: Random | undefined
+  #sessionHandle: SessionHandle<{ readonly [key: string]: Json }> | undefined
 
   constructor(attempt: Attempt) {
-    this.#attempt = attempt
+    this.attempt = attempt
     this.#state = attempt.sessionState
   }
 
   get intentions(): Intentions {
-    return { events: this.#events, patches: this.#patches, handoffs: this.#handoffs }
+    return { events: this.#events, patches: this.#patches, handoffs: this.#handoffs ?? NO_HANDOFFS }
   }
 
   /** The object that the handler gets. */
   handle(): Context {
-    const { header, request, signal, agent, failedBefore, now, generation } = this.#attempt
-    const run = `${header.request}/${header.cause}/${agent.name}`
-    // The first generation has the seed that logs from before generations replay with.
-    const random = seededRandom(generation === 0 ? run : `${run}/${generation}`)
-    const context: Context = {
-      step: (name, run, options) => handled(this.#step(name, run, options)) as Promise<never>,
-      emit: (type, data, options) => this.#emit(type as AnyEventType, data, options),
-      publish: (type, data, options) => handled(this.#publish(type as AnyEventType, data, options)),
-      call: (target, input, options) => handled(this.#call(target as AnyAgent, input, options)) as Promise<never>,
-      handoff: (target, input) => this.#handoff(target as AnyAgent, input),
-      sleep: (duration) => handled(this.#sleep(duration)),
-      session: this.#session(),
-      request,
-      deadline: header.deadline === undefined ? undefined : new Date(header.deadline),
-      hops: header.hops,
-      get signal() {
-        return signal()
-      },
-      attempt: failedBefore + 1,
-      now: () => new Date(now()),
-      random: () => fraction(random),
-      uuid: () => createUuid(now(), random),
-      patched: (id) => {
-        requireId(id, 'patched: id')
-        return this.#attempt.patched(id)
-      },
-    }
-    return Object.freeze(context)
+    return new Handle(this)
   }
 
-  async #step(name: string, run: (step: StepContext) => unknown, options: StepOptions = {}): Promise<unknown> {
-    const what = `step '${name}' of ${this.#attempt.agent.name}`
+  /** Made for the runs that draw from it. The first generation has the seed that older logs replay with. */
+  chance(): Random {
+    if (this.#random === undefined) {
+      const { header, agent, generation } = this.attempt
+      const run = `${header.request}/${header.cause}/${agent.name}`
+      this.#random = seededRandom(generation === 0 ? run : `${run}/${generation}`)
+    }
+    return this.#random
+  }
+
+  async step(name: string, run: (step: StepContext) => unknown, options: StepOptions = {}): Promise<unknown> {
+    const what = `step '${name}' of ${this.attempt.agent.name}`
     if (typeof name !== 'string' || name === '' || name.startsWith('@') || name.length > limits.nameCharactersMax) {
       throw new SpineError(
         'SPINE_STEP_NAME',
-        `A step of ${this.#attempt.agent.name} has the name ${JSON.stringify(name)}.`,
+        `A step of ${this.attempt.agent.name} has the name ${JSON.stringify(name)}.`,
         {
           value: name,
           limit: limits.nameCharactersMax,
@@ -118,7 +104,7 @@ export class RunContext {
         },
       )
     }
-    return this.#attempt.ask(
+    return this.attempt.ask(
       name,
       {
         kind: options.effect === true ? 'effect' : 'step',
@@ -130,13 +116,13 @@ export class RunContext {
     )
   }
 
-  #emit(type: AnyEventType, data: unknown, options?: EmitOptions): void {
+  emit(type: AnyEventType, data: unknown, options?: EmitOptions): void {
     this.#requireDeclared(type)
     this.#requireHop(`emit '${type.type}'`)
     if (this.#events.length >= limits.emitsMax) {
       throw new SpineError(
         'SPINE_COMMIT_TOO_LARGE',
-        `${this.#attempt.agent.name} emitted more than ${limits.emitsMax} events in one run.`,
+        `${this.attempt.agent.name} emitted more than ${limits.emitsMax} events in one run.`,
         {
           limit: limits.emitsMax,
           fix: 'Use ctx.publish, which commits each at once, or emit one event that carries a list.',
@@ -146,22 +132,22 @@ export class RunContext {
     this.#events.push({ type, data: validateNow(type.schema, data, type.type), options: checkPlace(options) })
   }
 
-  async #publish(type: AnyEventType, data: unknown, options?: EmitOptions): Promise<{ sequence: number; id: string }> {
+  async publish(type: AnyEventType, data: unknown, options?: EmitOptions): Promise<{ sequence: number; id: string }> {
     this.#requireDeclared(type)
     this.#requireHop(`publish '${type.type}'`)
     const encoded = validateNow(type.schema, data, type.type)
     const place = checkPlace(options)
-    const event = (time: number) => eventRecord(this.#attempt.header, type, encoded, place, time)
-    return (await this.#attempt.ask(`@publish ${type.type}`, { kind: 'publish', event }, false)) as {
+    const event = (time: number) => eventRecord(this.attempt.header, type, encoded, place, time)
+    return (await this.attempt.ask(`@publish ${type.type}`, { kind: 'publish', event }, false)) as {
       sequence: number
       id: string
     }
   }
 
-  async #call(target: AnyAgent, input: unknown, options: CallOptions = {}): Promise<unknown> {
+  async call(target: AnyAgent, input: unknown, options: CallOptions = {}): Promise<unknown> {
     const encoded = directedInput(target, input)
     this.#requireHop(`call '${target.name}'`)
-    return this.#attempt.ask(
+    return this.attempt.ask(
       `@call ${target.name}`,
       {
         kind: 'call',
@@ -175,30 +161,32 @@ export class RunContext {
     )
   }
 
-  #handoff(target: AnyAgent, input: unknown): Handoff<never> {
+  handoff(target: AnyAgent, input: unknown): Handoff<never> {
     this.#requireHop(`hand off to '${target.name}'`)
     const handoff: Handoff<never> = Object.freeze({ kind: 'handoff', target: target.name })
+    this.#handoffs ??= new Map()
     this.#handoffs.set(handoff, { target: target.name, input: directedInput(target, input) })
     return handoff
   }
 
-  async #sleep(duration: Duration): Promise<void> {
-    await this.#attempt.ask('@sleep', { kind: 'sleep', ms: durationMs(duration, 'sleep') }, false)
+  async sleep(duration: Duration): Promise<void> {
+    await this.attempt.ask('@sleep', { kind: 'sleep', ms: durationMs(duration, 'sleep') }, false)
   }
 
-  #session(): SessionHandle<{ readonly [key: string]: Json }> {
+  session(): SessionHandle<{ readonly [key: string]: Json }> {
     const context = this
-    return {
-      id: this.#attempt.header.session,
+    this.#sessionHandle ??= {
+      id: this.attempt.header.session,
       get state() {
         return context.#state
       },
       set: (patch) => this.#setSession(patch),
     }
+    return this.#sessionHandle
   }
 
   #setSession(patch: unknown): void {
-    const what = `session of ${this.#attempt.agent.name}`
+    const what = `session of ${this.attempt.agent.name}`
     const { value } = encodeJson(patch, what, limits.sessionBytesMax)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new SpineError('SPINE_SCHEMA_INVALID', `${what}: a patch is an object of the keys to change.`, {
@@ -215,7 +203,7 @@ export class RunContext {
 
   /** The state may still lack what other agents will set; only the keys that this patch sets have to be right. */
   #requireSessionSchema(state: SessionState, keys: readonly string[], what: string): void {
-    const { session } = this.#attempt.agent.options
+    const { session } = this.attempt.agent.options
     if (session === undefined) return
     const result = session['~standard'].validate(state)
     if (result instanceof Promise || result.issues === undefined) return
@@ -228,7 +216,7 @@ export class RunContext {
   }
 
   #requireDeclared(type: AnyEventType): void {
-    const { agent } = this.#attempt
+    const { agent } = this.attempt
     if (agent.emits.has(type.type)) return
     throw new SpineError('SPINE_EMIT_UNDECLARED', `${agent.name} emits '${type.type}' without declaring it.`, {
       value: type.type,
@@ -238,17 +226,108 @@ export class RunContext {
   }
 
   #requireHop(what: string): void {
-    const { hops } = this.#attempt.header
+    const { hops } = this.attempt.header
     if (hops + 1 <= limits.hopsMax) return
     throw new SpineError(
       'SPINE_HOPS_EXCEEDED',
-      `${this.#attempt.agent.name} cannot ${what}: the chain has ${hops} hops already.`,
+      `${this.attempt.agent.name} cannot ${what}: the chain has ${hops} hops already.`,
       {
         value: hops + 1,
         limit: limits.hopsMax,
         fix: 'Agents pass this work around in a circle; end it, or start a new request.',
       },
     )
+  }
+}
+
+/**
+ * What a handler holds. Its functions are made when they are asked for, because most runs use two or three of them, and
+ * are bound, because `({ text }, { step, emit }) => …` is how many people write a handler.
+ */
+class Handle implements Context {
+  readonly #context: RunContext
+
+  constructor(context: RunContext) {
+    this.#context = context
+    Object.freeze(this)
+  }
+
+  get step(): Context['step'] {
+    const context = this.#context
+    return (name, run, options) => handled(context.step(name, run, options)) as Promise<never>
+  }
+
+  get emit(): Context['emit'] {
+    const context = this.#context
+    return (type, data, options) => context.emit(type as AnyEventType, data, options)
+  }
+
+  get publish(): Context['publish'] {
+    const context = this.#context
+    return (type, data, options) => handled(context.publish(type as AnyEventType, data, options))
+  }
+
+  get call(): Context['call'] {
+    const context = this.#context
+    return (target, input, options) => handled(context.call(target as AnyAgent, input, options)) as Promise<never>
+  }
+
+  get handoff(): Context['handoff'] {
+    const context = this.#context
+    return (target, input) => context.handoff(target as AnyAgent, input)
+  }
+
+  get sleep(): Context['sleep'] {
+    const context = this.#context
+    return (duration) => handled(context.sleep(duration))
+  }
+
+  get session(): Context['session'] {
+    return this.#context.session()
+  }
+
+  get request(): SpineEvent {
+    return this.#context.attempt.request()
+  }
+
+  get deadline(): Date | undefined {
+    const { deadline } = this.#context.attempt.header
+    return deadline === undefined ? undefined : new Date(deadline)
+  }
+
+  get hops(): number {
+    return this.#context.attempt.header.hops
+  }
+
+  get signal(): AbortSignal {
+    return this.#context.attempt.signal()
+  }
+
+  get attempt(): number {
+    return this.#context.attempt.failedBefore + 1
+  }
+
+  get now(): Context['now'] {
+    const { attempt } = this.#context
+    return () => new Date(attempt.now())
+  }
+
+  get random(): Context['random'] {
+    const context = this.#context
+    return () => fraction(context.chance())
+  }
+
+  get uuid(): Context['uuid'] {
+    const context = this.#context
+    return () => createUuid(context.attempt.now(), context.chance())
+  }
+
+  get patched(): Context['patched'] {
+    const { attempt } = this.#context
+    return (id) => {
+      requireId(id, 'patched: id')
+      return attempt.patched(id)
+    }
   }
 }
 
@@ -265,8 +344,8 @@ export function eventRecord(
   options: EmitOptions | undefined,
   time: number,
 ): NewRecord {
-  const place = { ...following(header, options?.session, options?.key), time }
-  return record(type.type, type.version === 1 ? place : { ...place, version: type.version }, data)
+  const version = type.version === 1 ? undefined : type.version
+  return record(type.type, following(header, time, options?.session, options?.key, version), data)
 }
 
 function checkPlace<Options extends EmitOptions>(options: Options | undefined): Options | undefined {

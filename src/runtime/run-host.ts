@@ -7,7 +7,7 @@ import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
-import type { CommitDraft } from './appender.ts'
+import type { CommitDraft, Settled } from './appender.ts'
 import type { StepCommand } from './command.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import type { Records } from './records.ts'
@@ -39,6 +39,8 @@ export interface RunHost {
   readonly interception: Interception | undefined
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
+  /** `append` without a promise. Never throws. */
+  post(commit: CommitDraft, settled: Settled): void
   /** @throws SPINE_AGENT_UNKNOWN */
   requireRegistered(agent: string): void
   /** A suspended run has something to do. */

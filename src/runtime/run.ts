@@ -25,7 +25,7 @@ import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } 
 import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { journalOf, PATCHED } from './journal.ts'
+import { type Journal, journalOf, NO_JOURNAL, PATCHED } from './journal.ts'
 import { LazySignal } from './lazy-signal.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
@@ -49,7 +49,7 @@ export class Run {
   /** Its start was made durable before it was entered. */
   isCareful = false
 
-  readonly #stopSignal = new LazySignal()
+  #stopSignal: LazySignal | undefined
   readonly #header: Omit<RecordHeader, 'type'>
   readonly #runningTime: RunningTime
   #envelope: Envelope | undefined
@@ -64,7 +64,7 @@ export class Run {
   #standRecorded = false
   #wakePending = false
   /** Effects that have started: the end waits for them. */
-  readonly #effects = new Set<Promise<unknown>>()
+  #effects: Set<Promise<unknown>> | undefined
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
@@ -76,30 +76,54 @@ export class Run {
   }
 
   /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
-  async start(carefully: boolean): Promise<void> {
+  start(carefully: boolean): void {
+    this.isCareful = carefully
+    if (!carefully && this.#enterFromMemory()) return
+    void this.#load(carefully)
+  }
+
+  /** The common case: an event that has just been folded, of a session that is known, and a run without a journal. */
+  #enterFromMemory(): boolean {
+    const { host } = this
+    const source = host.records.recent(this.source)
+    const root = source === undefined ? undefined : host.records.recentRoot(source.request)
+    const session = source === undefined ? undefined : host.sessions.recent(source.session)
+    if (source === undefined || root === undefined || session === undefined || host.state.runs.has(this.row))
+      return false
+    this.#begin({ source, root, session }, NO_JOURNAL)
+    return true
+  }
+
+  async #load(carefully: boolean): Promise<void> {
     const { host } = this
     try {
-      this.isCareful = carefully
       if (carefully && !(await this.#announce())) return
-      const source = host.records.recent(this.source) ?? (await host.records.get(this.source))
-      const root = host.records.recentRoot(source.request) ?? (await host.records.root(source.request)) ?? source
-      const found = journalOf(host.state, host.records, this.row)
-      const journal = found instanceof Promise ? await found : found
-      const session = this.#sessionAt(source.session, journal.basis)
-      this.#envelope = { source, root, session: session instanceof Promise ? await session : session }
-      if (this.isOver) return
-      // Loading may have taken a while; who decides what has become due ends the delivery.
-      if (host.clock.now() >= (this.#header.deadline ?? Number.POSITIVE_INFINITY)) return this.#over()
-      this.#startedAt = host.state.at
-      this.#basis = journal.basis || host.state.at
-      this.#standRecorded = journal.basis !== 0
-      this.#runningTime.begin()
-      if (!carefully) host.startedRuns.entered(this)
-      this.#enter(new Execution(this, this.#envelope, journal, this.#early))
+      const source = await host.records.get(this.source)
+      const root = (await host.records.root(source.request)) ?? source
+      const journal = await journalOf(host.state, host.records, this.row)
+      const session = await this.#sessionAt(source.session, journal.basis)
+      this.#begin({ source, root, session }, journal)
     } catch (error) {
-      // What cannot be loaded or upgraded fails the attempt like anything that the handler throws.
+      // What cannot be loaded fails the attempt like anything that the handler throws.
       await this.fail(error)
     }
+  }
+
+  #begin(envelope: Envelope, journal: Journal): void {
+    const { host } = this
+    if (this.isOver) return
+    // Loading may have taken a while; who decides what has become due ends the delivery.
+    if (host.clock.now() >= (this.#header.deadline ?? Number.POSITIVE_INFINITY)) {
+      this.#over()
+      return
+    }
+    this.#envelope = envelope
+    this.#startedAt = host.state.at
+    this.#basis = journal.basis || host.state.at
+    this.#standRecorded = journal.basis !== 0
+    this.#runningTime.begin()
+    if (!this.isCareful) host.startedRuns.entered(this)
+    this.#enter(new Execution(this, envelope, journal, this.#early))
   }
 
   /** The fold tells of an outcome. */
@@ -145,7 +169,7 @@ export class Run {
   stop(reason: unknown): void {
     if (this.isOver) return
     this.#over()
-    this.#stopSignal.abort(reason)
+    this.#abort(reason)
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */
@@ -159,7 +183,13 @@ export class Run {
   }
 
   get signal(): AbortSignal {
+    this.#stopSignal ??= new LazySignal()
     return this.#stopSignal.signal
+  }
+
+  #abort(reason: unknown): void {
+    this.#stopSignal ??= new LazySignal()
+    this.#stopSignal.abort(reason)
   }
 
   /** Header of the records that tell of this run, with the time of the first. */
@@ -185,13 +215,11 @@ export class Run {
    */
   async append(records: readonly NewRecord[], guardRequest = true): Promise<AppendOutcome | undefined> {
     const { host } = this
-    const guards: Guard[] = [host.laneGuard()]
-    if (guardRequest) guards.push({ head: `request/${this.#header.request}`, notAfter: this.#startedAt })
     const all = this.#withMarkers(records)
     this.busy++
     host.startedRuns.settled(this)
     try {
-      const outcome = await host.append({ guards, records: all })
+      const outcome = await host.append({ guards: this.#guards(guardRequest), records: all })
       if (outcome.status !== 'conflict') return outcome
       this.stop(outcome)
       return undefined
@@ -206,6 +234,11 @@ export class Run {
     }
   }
 
+  #guards(request: boolean): readonly Guard[] {
+    const lane = this.host.laneGuard()
+    return request ? [lane, { head: `request/${this.#header.request}`, notAfter: this.#startedAt }] : [lane]
+  }
+
   #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
     const markers = this.#execution?.markers ?? []
     if (this.#execution === undefined || markers.length === 0) return records
@@ -215,8 +248,9 @@ export class Run {
 
   /** Keeps the end of the run waiting until a started effect has its outcome on the log. */
   trackEffect(effect: Promise<unknown>): void {
+    this.#effects ??= new Set()
     this.#effects.add(effect)
-    void effect.finally(() => this.#effects.delete(effect))
+    void effect.finally(() => this.#effects?.delete(effect))
   }
 
   /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
@@ -235,7 +269,9 @@ export class Run {
     this.#early = []
     this.#execution = execution
     execution.enter()
-    this.wake()
+    // A handler that never waits has come to rest already.
+    if (execution.result !== undefined && execution.replay.count === 0) this.#end(execution, execution.result)
+    else this.wake()
   }
 
   /** The handler is run again from the top, and given the journal up to and with this outcome. */
@@ -260,9 +296,10 @@ export class Run {
   /** The handler has come to rest: one move, then let it run again. */
   #advance(execution: Execution): void {
     if (execution.result !== undefined) {
-      void this.#end(execution, execution.result)
+      this.#end(execution, execution.result)
       return
     }
+    this.#runningTime.arm()
     const { replay } = execution
     const move = replay.next()
     switch (move.kind) {
@@ -309,24 +346,52 @@ export class Run {
       limit: this.agent.timeoutMs,
       fix: "Hand 'signal' to what the steps call, or raise the agent's timeout.",
     })
-    this.#stopSignal.abort(error)
+    this.#abort(error)
     void this.fail(error)
   }
 
-  async #end({ replay, context }: Execution, result: HandlerResult): Promise<void> {
-    if ('error' in result) return this.fail(result.error)
-    const mismatch = replay.mismatchAtEnd('ended')
-    if (mismatch !== undefined) return this.#pause(mismatch)
-    this.#beginEnding()
-    try {
-      await this.#effectsDone()
-      const records = await finalRecords(this, context.intentions, result.value, replay.openCommands())
-      if (this.isOver) return
-      await this.#conclude(records)
-      this.#over()
-    } catch (error) {
-      await this.fail(error)
+  #end(execution: Execution, result: HandlerResult): void {
+    if ('error' in result) {
+      void this.fail(result.error)
+      return
     }
+    const mismatch = execution.replay.mismatchAtEnd('ended')
+    if (mismatch !== undefined) {
+      void this.#pause(mismatch)
+      return
+    }
+    this.#beginEnding()
+    if (this.#effects === undefined || this.#effects.size === 0) this.#complete(execution, result.value)
+    else void this.#effectsDone().then(() => this.#complete(execution, result.value))
+  }
+
+  #complete({ replay, context }: Execution, value: unknown): void {
+    if (this.isOver) return
+    try {
+      const records = finalRecords(this, context.intentions, value, replay.openCommands())
+      if (!(records instanceof Promise)) this.#commitEnd(records)
+      else
+        void records.then(
+          (made) => this.#commitEnd(made),
+          (error: unknown) => this.fail(error),
+        )
+    } catch (error) {
+      void this.fail(error)
+    }
+  }
+
+  #commitEnd(records: readonly NewRecord[]): void {
+    if (this.isOver) return
+    this.isConcluded = true
+    this.host.startedRuns.settled(this)
+    const commit = { guards: this.#guards(true), records: this.#withMarkers(records) }
+    this.host.post(commit, (outcome, error) => {
+      // In the usual case the fold has told it already.
+      if (this.isOver) return
+      if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) void this.fail(error)
+      else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
+      else this.#over()
+    })
   }
 
   /** Ends the attempt as failed. */
@@ -337,7 +402,7 @@ export class Run {
     if (this.isOver) return
     await this.#conclude([this.#failureRecord(error)])
     this.#over()
-    this.#stopSignal.abort(error)
+    this.#abort(error)
   }
 
   /** The last commit of the attempt. What a step of it still brings is not recorded any more. */
@@ -377,7 +442,7 @@ export class Run {
     this.host.reportFailure(this, failure, undefined)
     await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why: failure.code, error: failure })])
     this.#over()
-    this.#stopSignal.abort(error)
+    this.#abort(error)
   }
 
   #beginEnding(): void {
@@ -387,7 +452,7 @@ export class Run {
   }
 
   async #effectsDone(): Promise<void> {
-    while (this.#effects.size > 0) await Promise.allSettled([...this.#effects])
+    while (this.#effects !== undefined && this.#effects.size > 0) await Promise.allSettled([...this.#effects])
   }
 
   #over(): void {

@@ -17,11 +17,17 @@ export class RunningTime {
 
   begin(): void {
     this.#since = this.#clock.now()
+  }
+
+  /** Sets the timer of a stretch that has begun; one that ends in the turn in which it began needs none. */
+  arm(): void {
+    if (this.#since === undefined || this.#timer !== undefined) return
     this.#timer = this.#clock.setTimer(this.#since + this.#boundMs - this.#spentMs, this.#onPassed)
   }
 
   end(): void {
     this.#timer?.cancel()
+    this.#timer = undefined
     if (this.#since !== undefined) this.#spentMs += this.#clock.now() - this.#since
     this.#since = undefined
   }

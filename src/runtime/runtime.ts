@@ -24,7 +24,7 @@ import { canonicalJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
-import { Appender, type CommitDraft } from './appender.ts'
+import { Appender, type CommitDraft, type Settled } from './appender.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents, registrationOf } from './hosted-agent.ts'
 import { LANE, LANE_HEAD } from './lane.ts'
@@ -216,6 +216,10 @@ export class Runtime implements RunHost {
 
   append(commit: CommitDraft): Promise<AppendOutcome> {
     return this.#appender.append(commit)
+  }
+
+  post(commit: CommitDraft, settled: Settled): void {
+    this.#appender.post(commit, settled)
   }
 
   laneGuard(): Guard {

@@ -8,7 +8,7 @@ let handle: NodeJS.Timeout | undefined
  * Keeps the process alive while somebody awaits `promise`. The library's own timers never do, so a script that waits for
  * work which backs off would otherwise end in the middle of its `await`, with exit code 13 and no word.
  */
-export async function keepAlive<Result>(promise: Promise<Result>): Promise<Result> {
+export async function systemKeepAlive<Result>(promise: Promise<Result>): Promise<Result> {
   waits++
   if (waits === 1) hold()
   try {

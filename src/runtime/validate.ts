@@ -8,6 +8,12 @@ export async function validate(schema: StandardSchemaV1, value: unknown, what: s
   return accept(await schema['~standard'].validate(value), what)
 }
 
+/** At once where the schema allows it. */
+export function validateSoon(schema: StandardSchemaV1, value: unknown, what: string): Encoded | Promise<Encoded> {
+  const result = schema['~standard'].validate(value)
+  return result instanceof Promise ? result.then((settled) => accept(settled, what)) : accept(result, what)
+}
+
 /** For calls that cannot wait. @throws SPINE_SCHEMA_ASYNC when the schema returns a promise. */
 export function validateNow(schema: StandardSchemaV1, value: unknown, what: string): Encoded {
   const result = schema['~standard'].validate(value)

@@ -6,7 +6,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { callFailed } from './outcome.ts'
 import type { Published } from './publisher.ts'
-import { keepAlive } from './system-keep-alive.ts'
+import { systemKeepAlive } from './system-keep-alive.ts'
 import type { Requests } from './requests.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -53,7 +53,7 @@ export function workHandle(
     async result(options = {}) {
       const withinMs = durationMs(options.within ?? '60s', 'result: within')
       const ended = isOpen(runtime, request, sequence)
-        ? await keepAlive(nextEnd(runtime, sequence, withinMs))
+        ? await systemKeepAlive(nextEnd(runtime, sequence, withinMs))
         : await findEnd(runtime, request, sequence, target)
       if (ended.type === 'spine.delivery.completed')
         return (ended.data as unknown as SystemData<'spine.delivery.completed'>).reply

@@ -1,4 +1,4 @@
-import { unwatchExit } from '../runtime/exit-notice.ts'
+import { unwatchExit } from '../runtime/watch-exit.ts'
 import type { Interception } from '../runtime/run-host.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { SpineError } from '../kernel/errors.ts'

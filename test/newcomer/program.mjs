@@ -10,7 +10,7 @@ const Misspelt = event('inquiry.recieved', z.object({ text: z.string() }))
 const engine = file === undefined ? memory() : sqlite(file)
 
 const quiet = agent('inquiry', { on: Inquiry }, () => {})
-const failing = agent('inquiry', { on: Inquiry, retry: { attempts: 2, backoff: '1ms' } }, async (evt, ctx) => {
+const failing = agent('inquiry', { on: Inquiry, retry: { attempts: 2, backoff: '1ms' } }, async (_evt, ctx) => {
   await ctx.step('extract', () => {
     throw new TypeError('the model said no')
   })

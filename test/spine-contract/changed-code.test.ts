@@ -1,4 +1,4 @@
-import { agent } from 'event-spine'
+import { agent, type LogRecord } from 'event-spine'
 import { expect, it } from 'vitest'
 import { Booked, Inquiry, quickly } from '../support/vocabulary.ts'
 import { describeOnEachEngine } from '../support/world.ts'
@@ -33,7 +33,7 @@ describeOnEachEngine('code that changes under runs that have begun', (world) => 
     const two = await world.open({ agents: [rewritten] })
     await until(async () => (await two.settled(request, { within: 0 })).waiting[0]?.why === 'paused')
     const [paused] = (await world.records(two)).filter(({ type }) => type === 'spine.delivery.paused')
-    const { error } = paused?.data as { error: { code: string; message: string } }
+    const { error } = (paused as LogRecord).data as unknown as { error: { code: string; message: string } }
     expect(error.code).toBe('SPINE_REPLAY_MISMATCH')
     expect(error.message).toMatch(
       /The journal goes on with 'read#0' \(record \d+\), but the handler asks for 'scan#0'\./,

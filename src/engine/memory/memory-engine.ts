@@ -3,7 +3,7 @@
  *
  * Job: the contract of `engine/engine.ts`, as plainly as it can be said. Not its job: surviving the process.
  */
-import type { LogRecord } from '../../event/record.ts'
+import { type LogRecord, sequenced } from '../../event/record.ts'
 import type { Sequence } from '../../event/sequence.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import type { AppendOutcome, Commit, Durability, Engine, ReadQuery, Snapshot, Tail } from '../engine.ts'
@@ -69,7 +69,7 @@ export class MemoryEngine implements Engine {
     const step = backwards ? -1 : 1
     for (let at = after + step; at > this.#trimmed && at <= this.#last() && found.length < limit; at += step) {
       const record = this.#records[at - this.#trimmed - 1] as LogRecord
-      if (matchesQuery(record, query)) found.push(record)
+      if (matchesQuery(record, query)) found.push(asGiven(record))
     }
     return found
   }
@@ -119,9 +119,7 @@ export class MemoryEngine implements Engine {
         : { status: 'key-reused', first: used.place.first }
     }
     const place = { first: this.#last() + 1, last: this.#last() + commit.records.length }
-    for (const { data, ...header } of commit.records) {
-      this.#records.push(Object.freeze({ ...header, sequence: this.#last() + 1, data: data?.value ?? null }))
-    }
+    for (const record of commit.records) this.#records.push(Object.freeze(sequenced(record, this.#last() + 1)))
     for (const head of commit.moves ?? []) this.#heads.set(head, place.last)
     this.#commits.set(commit.id, place)
     if (key) this.#keys.set(key, { print: commit.key?.print as string, place })
@@ -147,4 +145,10 @@ export class MemoryEngine implements Engine {
         fix: 'Open it, or use the spine before closing it.',
       })
   }
+}
+
+/** Readers see the fields that a record has, and none that it has not. */
+function asGiven(record: LogRecord): LogRecord {
+  const given = Object.entries(record).filter(([, value]) => value !== undefined)
+  return Object.freeze(Object.fromEntries(given)) as unknown as LogRecord
 }

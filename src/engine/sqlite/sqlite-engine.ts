@@ -12,7 +12,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { LogRecord } from '../../event/record.ts'
+import { type LogRecord, sequenced } from '../../event/record.ts'
 import type { Sequence } from '../../event/sequence.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { SpineError } from '../../kernel/errors.ts'
@@ -186,7 +186,7 @@ export class SqliteEngine implements Engine {
     const row = encodeCommit(commit, this.#last + 1)
     const place = { first: row.first, last: row.last }
     for (const record of commit.records) {
-      this.#pending.push({ ...record, sequence: ++this.#last, data: record.data?.value ?? null })
+      this.#pending.push(sequenced(record, ++this.#last))
     }
     for (const head of row.moves) this.#heads.set(head, row.last)
     if (commit.key !== undefined) this.#pendingKeys.set(keyText(commit.key), { ...place, print: commit.key.print })
