@@ -44,6 +44,7 @@ export const ERROR_TABLE = {
   SPINE_KEY_PARKED: fact(409, false, 'An earlier delivery of the same key died, and this one waits for its redrive.'),
   SPINE_KEY_REUSED: fact(409, false, 'An idempotency key was used before with other data.'),
   SPINE_LANE_LOST: fact(409, true, 'Another process has claimed this log; this one may no longer decide.'),
+  SPINE_LOG_BUSY: fact(503, true, 'More waits to be written to the log than the limit; this append was not accepted.'),
   SPINE_LOG_CORRUPT: fact(500, false, 'The log is damaged or is not an Event Spine log.'),
   SPINE_LOG_FAILED: fact(503, true, 'Writing to the log failed; nothing more is acknowledged until it is reopened.'),
   SPINE_LOG_FULL: fact(507, false, 'The disk or the configured size limit of the log is full.'),

@@ -13,6 +13,8 @@ export const LIMIT_TABLE = {
   payloadDepthMax: limit(64, 'levels', 'JSON.stringify overflows the stack at about 10,000; nobody means more than 64'),
   stepResultBytesMax: limit(900 * 1024, 'bytes', 'one step result, the same on every engine'),
   commitBytesMax: limit(900 * 1024, 'bytes', 'one commit, the same on every engine (a message of NATS holds 1 MB)'),
+  appendBytesMax: limit(256 * 1024 * 1024, 'bytes', 'appends that wait to be written; one more is refused'),
+  ringBytes: limit(8 * 1024 * 1024, 'bytes', 'memory through which commits reach the writer of an SQLite log'),
   sessionBytesMax: limit(64 * 1024, 'bytes', 'the state of one session'),
   nameCharactersMax: limit(128, 'characters', 'names of agents, event types, steps'),
   idCharactersMax: limit(256, 'characters', 'sessions, keys, idempotency keys'),

@@ -5,8 +5,9 @@
  *     error says that its outcome is unknown.
  * K2  The WAL is checkpointed between batches, never inside one.
  */
-import { createHash, randomFillSync } from 'node:crypto'
-import type { CommitRow } from './commit-row.ts'
+import { createHash, type Hash, hash, randomFillSync } from 'node:crypto'
+import { type CommitFrame, dataBytes, decodeFrame, type FrameMemory } from './commit-frame.ts'
+import type { CommitRing } from './commit-ring.ts'
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
 
 const SALT_BYTES = 16
@@ -15,20 +16,29 @@ const HASH_BYTES = 32
 const CHECKPOINT_BYTES = 16 * 1024 * 1024
 /** A commit writes more pages than its own bytes: the leaf of each index, at 4,096 bytes a page. */
 const INDEX_BYTES_PER_ROW = 2 * 4096
+/** A batch holds at most so many bytes, so that one sync never delays those behind it for long. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 export class BatchWriter {
   readonly #database: SqliteDatabase
+  readonly #begin: SqliteStatement
+  readonly #commit: SqliteStatement
   readonly #insert: SqliteStatement
   readonly #putHead: SqliteStatement
   readonly #putKey: SqliteStatement
   readonly #putMention: SqliteStatement
-  readonly #salts = new Uint8Array(SALT_BYTES * 512)
+  /** The frame in hand, copied out of the ring: not every driver takes shared memory, and hashing writes into it. */
+  #frame = createMemory(64 * 1024)
+  #salts = Buffer.alloc(SALT_BYTES * 1_024)
   #saltsUsed = this.#salts.length
+  #hashes = Buffer.alloc(HASH_BYTES * 64)
   #link: Uint8Array
   #bytesSinceCheckpoint = 0
 
   constructor(database: SqliteDatabase) {
     this.#database = database
+    this.#begin = database.prepare('BEGIN IMMEDIATE')
+    this.#commit = database.prepare('COMMIT')
     this.#insert = database.prepare('INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
     this.#putHead = database.prepare('INSERT OR REPLACE INTO heads VALUES (?, ?)')
     this.#putKey = database.prepare('INSERT INTO keys VALUES (?, ?, ?, ?, ?)')
@@ -36,25 +46,28 @@ export class BatchWriter {
     this.#link = lastLink(database)
   }
 
-  write(batch: readonly CommitRow[]): void {
-    this.#database.exec('BEGIN IMMEDIATE')
+  /** Takes what the ring's last `look` found, at least one frame, at most the bound. Returns how many commits it was. */
+  write(ring: CommitRing): number {
     const before = this.#link
+    let commits = 0
     try {
-      const chain = createHash('sha256').update(this.#link)
-      const lastRow = batch.length - 1
-      for (const [index, row] of batch.entries()) this.#insertRow(row, chain, index === lastRow)
+      this.#begin.run()
+      commits = this.#insertAll(ring)
+      // They are SQLite's now. While it syncs, the main thread may fill their room again.
+      ring.release()
     } catch (error) {
       this.#link = before
       this.#rollBack()
       throw error
     }
     try {
-      this.#database.exec('COMMIT')
+      this.#commit.run()
     } catch (error) {
       this.#link = before
       this.#rollBack()
       throw Object.assign(error as Error, { outcome: 'unknown' })
     }
+    return commits
   }
 
   /** PASSIVE: it waits for nobody. */
@@ -64,38 +77,73 @@ export class BatchWriter {
     this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)')
   }
 
-  #insertRow(row: CommitRow, chain: ReturnType<typeof createHash>, isLast: boolean): void {
-    const { salts, hashes } = this.#hash(row.data)
-    const { first, last, id, time, session, request, headers } = row
-    chain.update(`${first} ${last} ${id} ${time} ${session.length} ${session}${request} ${headers}`).update(hashes)
-    if (isLast) this.#link = chain.digest()
-    const data = `[${row.data.map((json) => json ?? 'null').join(',')}]`
-    this.#insert.run(first, last, id, time, session, request, headers, data, salts, hashes, isLast ? this.#link : null)
-    for (const head of row.moves) this.#putHead.run(head, last)
-    if (row.key !== undefined) this.#putKey.run(row.key.scope, row.key.name, row.key.print, first, last)
-    for (const [kind, name] of row.mentions) this.#putMention.run(kind, name, first)
-    this.#bytesSinceCheckpoint += row.bytes + INDEX_BYTES_PER_ROW
+  #insertAll(ring: CommitRing): number {
+    const chain = createHash('sha256').update(this.#link)
+    let commits = 0
+    let batchBytes = 0
+    let isLast = false
+    do {
+      const offset = ring.take()
+      const bytes = ring.frameBytes(offset)
+      if (bytes > this.#frame.bytes.length) this.#frame = createMemory(2 * bytes)
+      ring.bytes.copy(this.#frame.bytes, 0, offset, offset + bytes)
+      batchBytes += bytes
+      commits++
+      isLast = !ring.hasNext() || batchBytes >= BATCH_BYTES_MAX
+      this.#insertRow(decodeFrame(this.#frame), chain, isLast)
+    } while (!isLast)
+    this.#bytesSinceCheckpoint += batchBytes + commits * INDEX_BYTES_PER_ROW
+    return commits
   }
 
-  #hash(data: readonly (string | null)[]): { salts: Uint8Array; hashes: Uint8Array } {
-    const salts = new Uint8Array(SALT_BYTES * data.length)
-    const hashes = new Uint8Array(HASH_BYTES * data.length)
-    for (const [index, json] of data.entries()) {
-      if (json === null) continue
-      const salt = this.#nextSalt()
-      salts.set(salt, index * SALT_BYTES)
-      hashes.set(createHash('sha256').update(salt).update(json).digest(), index * HASH_BYTES)
+  #insertRow(frame: CommitFrame, chain: Hash, isLast: boolean): void {
+    const { first, last, id, time, session, request, headers, data, extras } = frame
+    // Before the hashes: they overwrite it.
+    chain.update(frame.link)
+    const { salts, hashes } = this.#hash(frame)
+    chain.update(hashes)
+    if (isLast) this.#link = chain.digest()
+    this.#insert.run(first, last, id, time, session, request, headers, data, salts, hashes, isLast ? this.#link : null)
+    if (extras === undefined) return
+    const { moves, key, mentions } = extras
+    for (const head of moves) this.#putHead.run(head, last)
+    if (key !== null) this.#putKey.run(key.scope, key.name, key.print, first, last)
+    for (const [kind, name] of mentions) this.#putMention.run(kind, name, first)
+  }
+
+  /** Each salt is laid over the bytes before its data, which were hashed before: so the two lie in one piece. */
+  #hash({ first, last, dataAt }: CommitFrame): { salts: Uint8Array; hashes: Uint8Array } {
+    const { bytes } = this.#frame
+    const count = last - first + 1
+    const salts = this.#takeSalts(count)
+    if (HASH_BYTES * count > this.#hashes.length) this.#hashes = Buffer.alloc(HASH_BYTES * count)
+    const hashes = this.#hashes.subarray(0, HASH_BYTES * count)
+    let at = dataAt + 1
+    for (let index = 0; index < count; index++) {
+      const length = dataBytes(this.#frame, index)
+      const salt = index * SALT_BYTES
+      if (length < 0) {
+        salts.fill(0, salt, salt + SALT_BYTES)
+        hashes.fill(0, index * HASH_BYTES, (index + 1) * HASH_BYTES)
+        at += 'null,'.length
+        continue
+      }
+      salts.copy(bytes, at - SALT_BYTES, salt, salt + SALT_BYTES)
+      hashes.set(hash('sha256', bytes.subarray(at - SALT_BYTES, at + length), 'buffer'), index * HASH_BYTES)
+      at += length + 1
     }
     return { salts, hashes }
   }
 
-  #nextSalt(): Uint8Array {
-    if (this.#saltsUsed === this.#salts.length) {
+  #takeSalts(count: number): Buffer {
+    const bytes = SALT_BYTES * count
+    if (this.#saltsUsed + bytes > this.#salts.length) {
+      if (bytes > this.#salts.length) this.#salts = Buffer.alloc(bytes)
       randomFillSync(this.#salts)
       this.#saltsUsed = 0
     }
-    this.#saltsUsed += SALT_BYTES
-    return this.#salts.subarray(this.#saltsUsed - SALT_BYTES, this.#saltsUsed)
+    this.#saltsUsed += bytes
+    return this.#salts.subarray(this.#saltsUsed - bytes, this.#saltsUsed)
   }
 
   #rollBack(): void {
@@ -105,6 +153,11 @@ export class BatchWriter {
       // SQLite has rolled back by itself, as it does when the disk is full.
     }
   }
+}
+
+function createMemory(bytes: number): FrameMemory {
+  const memory = new ArrayBuffer((bytes + 7) & -8)
+  return { bytes: Buffer.from(memory), integers: new Int32Array(memory), doubles: new Float64Array(memory) }
 }
 
 /** The link of the newest batch; of the newest that was trimmed when none is left; zeros for a new log. */

@@ -20,7 +20,7 @@ function twoEnds(capacityBytes: number, position = 0) {
     take(): readonly [bytes: number, fill: number] | undefined {
       const offset = sink.take()
       if (offset < 0) return undefined
-      const bytes = sink.integers[(offset - 8) >> 2] as number
+      const bytes = sink.frameBytes(offset)
       const frame = sink.bytes.subarray(offset, offset + bytes)
       const fill = frame[0] ?? 0
       expect(frame.every((byte) => byte === fill)).toBe(true)
@@ -126,5 +126,10 @@ describe('a ring of commits', () => {
     const before = source.confirmed()
     sink.confirm(3)
     expect((source.confirmed() - before) | 0).toBe(3)
+  })
+
+  it('tells once until it was heard', () => {
+    const { source, sink } = twoEnds(512)
+    expect([sink.confirm(1), sink.confirm(1), source.confirmed(), sink.confirm(1)]).toEqual([true, false, 2, true])
   })
 })

@@ -19,6 +19,7 @@ const PUBLISHED = 0
 const RELEASED = 1
 const CONFIRMED = 2
 const ASLEEP = 3
+const TOLD = 4
 const CONTROL_BYTES = 64
 
 /** Before each frame stands its length with this header; frames begin at multiples of it, as a float64 needs. */
@@ -104,8 +105,9 @@ export class CommitRing {
     Atomics.notify(this.#control, ASLEEP)
   }
 
-  /** How many commits the other end has made durable; the count wraps at 2^32. */
+  /** How many commits the other end has confirmed; the count wraps at 2^32. It tells of the next ones again. */
   confirmed(): number {
+    Atomics.store(this.#control, TOLD, 0)
     return Atomics.load(this.#control, CONFIRMED)
   }
 
@@ -132,13 +134,20 @@ export class CommitRing {
     return offset + HEADER_BYTES
   }
 
+  /** How many bytes the frame at `offset` has. */
+  frameBytes(offset: number): number {
+    return this.integers[(offset - HEADER_BYTES) >> 2] as number
+  }
+
   /** The room of all that was taken is free again. */
   release(): void {
     Atomics.store(this.#control, RELEASED, this.#position)
   }
 
-  confirm(commits: number): void {
+  /** Whether the other end has to be told: not when it was, and has not asked since. */
+  confirm(commits: number): boolean {
     Atomics.add(this.#control, CONFIRMED, commits)
+    return Atomics.exchange(this.#control, TOLD, 1) === 0
   }
 
   /** Until the other end publishes or wakes; at once when it has done so, or when `isWanted` says so. */

@@ -1,60 +1,48 @@
-/** A commit as one row, and back. Encoded once, on the main thread; hashed by the writer; decoded by readers. */
-import type { LogRecord, NewRecord, RecordHeader } from '../../event/record.ts'
-import type { Sequence } from '../../event/sequence.ts'
+/** A commit as one row of the file, and back: what its headers leave out, and what a reader puts in again. */
+import type { LogRecord, NewRecord } from '../../event/record.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import { freezeJson, type Json } from '../../kernel/json.ts'
-import type { Commit, IdempotencyKey } from '../engine.ts'
 
-/** What the main thread sends to the writer. */
-export interface CommitRow {
-  readonly first: Sequence
-  readonly last: Sequence
-  readonly id: string
-  readonly time: number
-  readonly session: string
-  readonly request: string
-  readonly headers: string
-  /** JSON of each record's data; `null` for a record without. */
-  readonly data: readonly (string | null)[]
-  readonly moves: readonly string[]
-  readonly key: IdempotencyKey | undefined
-  /** Further sessions and requests that its records mention. */
-  readonly mentions: readonly (readonly ['session' | 'request', string])[]
-  readonly bytes: number
-}
+export type Mention = readonly ['session' | 'request', string]
 
-const NO_MENTIONS: readonly (readonly ['session' | 'request', string])[] = []
-const NO_MOVES: readonly string[] = []
+const NO_MENTIONS: readonly Mention[] = []
 
-export function encodeCommit(commit: Commit, first: Sequence): CommitRow {
-  const [lead] = commit.records as readonly [NewRecord]
-  const { session, request, time } = lead
+/** Sessions and requests of a commit beside those of its first record, which are columns. */
+export function mentionsOf(records: readonly NewRecord[]): readonly Mention[] {
+  const { session, request } = records[0] as NewRecord
   let mentions = NO_MENTIONS
-  let bytes = 0
-  const headers: object[] = []
-  const data: (string | null)[] = []
-  for (const record of commit.records) {
-    headers.push(briefHeader(record, lead))
-    data.push(record.data?.json ?? null)
-    bytes += record.data?.json.length ?? 0
+  for (const record of records) {
     if (record.session !== session) mentions = withMention(mentions, 'session', record.session)
     if (record.request !== request) mentions = withMention(mentions, 'request', record.request)
   }
-  const headersJson = JSON.stringify(headers)
-  return {
-    first,
-    last: first + commit.records.length - 1,
-    id: commit.id,
-    time,
-    session,
-    request,
-    headers: headersJson,
-    data,
-    moves: commit.moves ?? NO_MOVES,
-    key: commit.key,
-    mentions,
-    bytes: bytes + headersJson.length,
-  }
+  return mentions
+}
+
+function withMention(mentions: readonly Mention[], kind: Mention[0], name: string): readonly Mention[] {
+  return mentions.some(([knownKind, known]) => knownKind === kind && known === name)
+    ? mentions
+    : [...mentions, [kind, name]]
+}
+
+/** The column `headers`. Put together by hand: on the hot path `JSON.stringify` of objects took five times as long. */
+export function headersJson(records: readonly NewRecord[]): string {
+  const lead = records[0] as NewRecord
+  let json = '['
+  for (const record of records) json += json === '[' ? headerJson(record, lead) : `,${headerJson(record, lead)}`
+  return `${json}]`
+}
+
+function headerJson(record: NewRecord, lead: NewRecord): string {
+  const { session, request } = record
+  let json = `{"type":${quoted(record.type)},"cause":${record.cause},"hops":${record.hops}`
+  if (record.agent !== undefined) json += `,"agent":${quoted(record.agent)}`
+  if (record.deadline !== undefined) json += `,"deadline":${record.deadline}`
+  if (record.version !== undefined) json += `,"version":${record.version}`
+  if (record.time !== lead.time) json += `,"time":${record.time}`
+  if (session !== lead.session || isCut(session)) json += `,"session":${quoted(session)}`
+  if (request !== lead.request || isCut(request)) json += `,"request":${quoted(request)}`
+  if (record.key !== session) json += `,"key":${quoted(record.key)}`
+  return `${json}}`
 }
 
 /** A text that a column may not give back whole: node:sqlite of Node 22 cuts it off at U+0000. JSON escapes that. */
@@ -62,36 +50,15 @@ function isCut(text: string): boolean {
   return text.includes('\0')
 }
 
-/** Assigned one by one: on the hot path a chain of spreads costs more than the rest of the encoding. */
-function briefHeader(record: NewRecord, lead: NewRecord): object {
-  const { session } = lead
-  const brief: { -readonly [Name in keyof RecordHeader]?: RecordHeader[Name] } = {
-    type: record.type,
-    cause: record.cause,
-    hops: record.hops,
-  }
-  if (record.agent !== undefined) brief.agent = record.agent
-  if (record.deadline !== undefined) brief.deadline = record.deadline
-  if (record.version !== undefined) brief.version = record.version
-  if (record.time !== lead.time) brief.time = record.time
-  if (record.session !== session || isCut(session)) brief.session = record.session
-  if (record.request !== lead.request || isCut(lead.request)) brief.request = record.request
-  if (record.key !== record.session) brief.key = record.key
-  return brief
-}
+/** Printable ASCII but `"` and `\`: what JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/
 
-function withMention(
-  mentions: CommitRow['mentions'],
-  kind: 'session' | 'request',
-  name: string,
-): CommitRow['mentions'] {
-  return mentions.some(([knownKind, known]) => knownKind === kind && known === name)
-    ? mentions
-    : [...mentions, [kind, name]]
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 /** A row as it is read. */
-export interface StoredRow {
+export interface CommitRow {
   readonly first: number
   readonly last: number
   readonly time: number
@@ -103,7 +70,7 @@ export interface StoredRow {
 }
 
 /** @throws SPINE_LOG_CORRUPT when the row does not hold what it says */
-export function decodeRow(row: StoredRow, path: string): LogRecord[] {
+export function decodeRow(row: CommitRow, path: string): LogRecord[] {
   const headers = parseList(row.headers, row, path)
   const data = parseList(row.data, row, path)
   const count = row.last - row.first + 1
@@ -115,7 +82,7 @@ export function decodeRow(row: StoredRow, path: string): LogRecord[] {
   )
 }
 
-function decodeRecord(header: Partial<LogRecord>, data: Json, row: StoredRow, index: number): LogRecord {
+function decodeRecord(header: Partial<LogRecord>, data: Json, row: CommitRow, index: number): LogRecord {
   const session = header.session ?? row.session
   const record = {
     sequence: row.first + index,
@@ -139,7 +106,7 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
-function parseList(json: string, row: StoredRow, path: string): readonly unknown[] {
+function parseList(json: string, row: CommitRow, path: string): readonly unknown[] {
   try {
     const list: unknown = JSON.parse(json)
     if (Array.isArray(list)) return list

@@ -1,25 +1,26 @@
 /**
  * The default engine: one SQLite file, owned by one process, written by a thread of its own.
  *
- * Job: decide each commit on the main thread in final order (guards, keys, ids, sequence), hand its row to the writer,
- * and acknowledge what the writer has made durable.
- * Not its job: the file (`batch-writer.ts`, `sqlite-reader.ts`), the lock (`sqlite-lock.ts`).
+ * Job: decide each commit on the main thread in final order (guards, keys, ids, sequence), and hand it to the writer.
+ * Not its job: the way to the writer (`writer-thread.ts`), telling what is durable (`acknowledgements.ts`), the file
+ * (`batch-writer.ts`, `sqlite-reader.ts`), the lock (`sqlite-lock.ts`).
  *
  * M1  The lock makes this process the only writer, so the main thread may decide against its own memory, commits that
  *     are not durable yet included.
  * M2  An outcome that rests on a commit which is not durable yet waits for it.
  * M3  A failed batch fails all behind it, and every append until the engine is opened again.
+ * M4  What waits to be written is bounded; an append beyond the bound is refused before any of it is decided.
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type LogRecord, sequenced } from '../../event/record.ts'
+import type { LogRecord } from '../../event/record.ts'
 import type { Sequence } from '../../event/sequence.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import { limits } from '../../kernel/limits.ts'
 import type { AppendOutcome, Commit, Durability, Engine, IdempotencyKey, ReadQuery, Snapshot, Tail } from '../engine.ts'
 import { TailFeed } from '../tail-feed.ts'
-import { encodeCommit } from './commit-row.ts'
+import { Acknowledgements, waitingBytes } from './acknowledgements.ts'
 import { loadDriver } from './sqlite-driver.ts'
 import { openForReading, translated } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
@@ -34,12 +35,6 @@ export interface SqliteEngineOptions {
 interface Place {
   readonly first: Sequence
   readonly last: Sequence
-}
-
-interface Acknowledgement {
-  readonly at: Sequence
-  readonly resolve: () => void
-  readonly reject: (error: SpineError) => void
 }
 
 export class SqliteEngine implements Engine {
@@ -57,11 +52,9 @@ export class SqliteEngine implements Engine {
   readonly #pendingKeys = new Map<string, Place & { readonly print: string }>()
   readonly #recentIds = new BoundedMap<string, Place>(limits.commitIdWindow)
   #idsLoaded = false
-  /** The last sequence given out, and the last one on the disk. */
+  /** The last sequence given out. */
   #last: Sequence = 0
-  #durable: Sequence = 0
-  #pending: LogRecord[] = []
-  #waiting: Acknowledgement[] = []
+  #acknowledgements = new Acknowledgements(0, () => {})
 
   constructor(options: SqliteEngineOptions) {
     this.#options = options
@@ -85,7 +78,13 @@ export class SqliteEngine implements Engine {
     translated(path, () => mkdirSync(dirname(path), { recursive: true }))
     const { writer, ready } = await WriterThread.start(
       { path, maxBytes, lockWaitMs },
-      { onDurable: (last) => this.#acknowledge(last), onFailed: (error) => this.#fail(error) },
+      {
+        onDurable: (commits) => this.#acknowledgements.durable(commits),
+        onFailed: (error) => {
+          this.#failure ??= error
+          this.#acknowledgements.fail(error)
+        },
+      },
     )
     try {
       if (ready.synchronous !== 2)
@@ -105,12 +104,12 @@ export class SqliteEngine implements Engine {
   #begin(reader: SqliteReader): void {
     this.#failure = undefined
     this.#heads = reader.heads()
-    this.#last = this.#durable = reader.head()
-    this.#pending = []
+    this.#last = reader.head()
+    this.#acknowledgements = new Acknowledgements(this.#last, (records) => this.#tell(records))
     this.#pendingKeys.clear()
     this.#recentIds.clear()
     this.#idsLoaded = false
-    this.#feed.start(this.#durable)
+    this.#feed.start(this.#last)
   }
 
   close(): Promise<void> {
@@ -125,18 +124,24 @@ export class SqliteEngine implements Engine {
     this.#writer = undefined
     // The writer's connection has to be the last to close: only then does SQLite take the WAL back into the file.
     await writer?.call({ kind: 'flush' }).catch(() => undefined)
+    this.#acknowledgements.finish()
     this.#feed.stopAll()
     this.#reader = undefined
     reader?.close()
     await writer?.close()
   }
 
-  async append(commits: readonly Commit[]): Promise<readonly AppendOutcome[]> {
-    const writer = this.#requireSound()
-    const outcomes = commits.map((commit) => this.#decide(commit, writer))
-    const at = Math.max(0, ...outcomes.map(restsOn))
-    if (at > this.#durable) await new Promise<void>((resolve, reject) => this.#waiting.push({ at, resolve, reject }))
-    return outcomes
+  append(commits: readonly Commit[]): Promise<readonly AppendOutcome[]> {
+    try {
+      const writer = this.#requireSound()
+      this.#requireRoom(commits, writer)
+      const outcomes = commits.map((commit) => this.#decide(commit, writer))
+      let at = 0
+      for (const outcome of outcomes) at = Math.max(at, restsOn(outcome))
+      return at > this.#acknowledgements.told ? this.#acknowledgements.wait(at, outcomes) : Promise.resolve(outcomes)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   async read(query: ReadQuery): Promise<readonly LogRecord[]> {
@@ -150,7 +155,7 @@ export class SqliteEngine implements Engine {
 
   async head(): Promise<Sequence> {
     this.#requireReader()
-    return this.#durable
+    return this.#acknowledgements.told
   }
 
   async readSnapshot(name: string): Promise<Snapshot | undefined> {
@@ -183,16 +188,30 @@ export class SqliteEngine implements Engine {
   }
 
   #accept(commit: Commit, writer: WriterThread): AppendOutcome {
-    const row = encodeCommit(commit, this.#last + 1)
-    const place = { first: row.first, last: row.last }
-    for (const record of commit.records) {
-      this.#pending.push(sequenced(record, ++this.#last))
+    const first = this.#last + 1
+    writer.write(commit, first)
+    this.#acknowledgements.accept(commit)
+    const last = this.#last + commit.records.length
+    this.#last = last
+    for (const head of commit.moves ?? []) this.#heads.set(head, last)
+    if (commit.key !== undefined) this.#pendingKeys.set(keyText(commit.key), { first, last, print: commit.key.print })
+    this.#recentIds.set(commit.id, { first, last })
+    return { status: 'appended', first, last }
+  }
+
+  /** M4. Before anything is decided, so that a refused append leaves nothing behind. */
+  #requireRoom(commits: readonly Commit[], writer: WriterThread): void {
+    let bytes = this.#acknowledgements.waitingBytes
+    for (const commit of commits) {
+      bytes += waitingBytes(commit)
+      if (!writer.canCarry(commit)) throw commitTooLarge(this.#options.path, commit)
     }
-    for (const head of row.moves) this.#heads.set(head, row.last)
-    if (commit.key !== undefined) this.#pendingKeys.set(keyText(commit.key), { ...place, print: commit.key.print })
-    this.#recentIds.set(commit.id, place)
-    writer.write(row)
-    return { status: 'appended', ...place }
+    if (bytes <= limits.appendBytesMax) return
+    throw new SpineError('SPINE_LOG_BUSY', `${this.#options.path}: more than ${limits.appendBytesMax} bytes wait.`, {
+      value: bytes,
+      limit: limits.appendBytesMax,
+      fix: 'Wait for earlier appends before the next, and append less at once.',
+    })
   }
 
   #repeated(id: string): Place | undefined {
@@ -208,27 +227,13 @@ export class SqliteEngine implements Engine {
     return this.#pendingKeys.get(keyText(key)) ?? this.#requireReader().key(key.scope, key.name)
   }
 
-  #acknowledge(last: Sequence): void {
-    const count = last - this.#durable
-    const records = this.#pending.slice(0, count)
-    this.#pending = this.#pending.slice(count)
-    this.#durable = last
-    for (const [key, place] of this.#pendingKeys) {
-      if (place.last > last) break
+  #tell(records: readonly LogRecord[]): void {
+    const { told } = this.#acknowledgements
+    for (const [key, { last }] of this.#pendingKeys) {
+      if (last > told) break
       this.#pendingKeys.delete(key)
     }
     this.#feed.feed(records)
-    let done = 0
-    while (done < this.#waiting.length && (this.#waiting[done] as Acknowledgement).at <= last)
-      (this.#waiting[done++] as Acknowledgement).resolve()
-    if (done > 0) this.#waiting = this.#waiting.slice(done)
-  }
-
-  #fail(error: SpineError): void {
-    this.#failure ??= error
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const { reject } of waiting) reject(error)
   }
 
   /** G7: after a failed write nothing is acknowledged, of whatever kind. */
@@ -253,6 +258,15 @@ export class SqliteEngine implements Engine {
 function restsOn(outcome: AppendOutcome): Sequence {
   if (outcome.status === 'conflict') return outcome.at
   return outcome.status === 'key-reused' ? outcome.first : outcome.last
+}
+
+function commitTooLarge(path: string, { id, records }: Commit): SpineError {
+  const message = `${path}: the commit ${id} of ${records.length} records does not fit into the ring.`
+  return new SpineError('SPINE_COMMIT_TOO_LARGE', message, {
+    value: id,
+    limit: limits.ringBytes / 2,
+    fix: `Append less in one commit: ${limits.commitBytesMax} bytes always fit.`,
+  })
 }
 
 function keyText({ scope, name }: IdempotencyKey): string {

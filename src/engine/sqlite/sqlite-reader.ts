@@ -5,7 +5,7 @@ import { SpineError } from '../../kernel/errors.ts'
 import { limits } from '../../kernel/limits.ts'
 import type { ReadQuery, Snapshot } from '../engine.ts'
 import { matchesQuery } from '../matches-query.ts'
-import { corrupt, decodeRow, type StoredRow } from './commit-row.ts'
+import { corrupt, decodeRow, type CommitRow } from './commit-row.ts'
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
 import { translated } from './sqlite-file.ts'
 
@@ -130,7 +130,7 @@ export class SqliteReader {
     }
   }
 
-  #rows(query: ReadQuery, at: number, backwards: boolean): readonly StoredRow[] {
+  #rows(query: ReadQuery, at: number, backwards: boolean): readonly CommitRow[] {
     const scope = query.request !== undefined ? 'request' : query.session !== undefined ? 'session' : undefined
     // A commit stands under its own session and request, and is mentioned under any further ones.
     const scoped =
@@ -141,7 +141,7 @@ export class SqliteReader {
     const range = backwards ? 'first < ?' : 'first > ?'
     const sql = `SELECT first, last, time, session, request, headers, data, hashes FROM commits WHERE ${range} ${scoped} ORDER BY first ${backwards ? 'DESC' : 'ASC'} LIMIT ${ROWS_PER_QUERY}`
     const name = scope === undefined ? [] : [query[scope] as string, query[scope] as string]
-    return this.#prepare(sql).all(backwards ? at : this.#rowStart(at), ...name) as StoredRow[]
+    return this.#prepare(sql).all(backwards ? at : this.#rowStart(at), ...name) as CommitRow[]
   }
 
   /** The commit that holds the record after `at` begins above this: reads go by the primary key, not by a scan. */
@@ -153,7 +153,7 @@ export class SqliteReader {
   }
 
   /** Each row begins where the one before it ended, the first one around `edge`. Returns the edge after the last. */
-  #requireDense(rows: readonly StoredRow[], edge: number, backwards: boolean): number {
+  #requireDense(rows: readonly CommitRow[], edge: number, backwards: boolean): number {
     let expected = edge
     for (const { first, last } of rows) {
       if (first > expected) throw missing(this.#path, expected, first - 1)

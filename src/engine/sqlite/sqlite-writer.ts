@@ -1,21 +1,23 @@
 /**
- * The writer thread: takes the lock, opens the file, and turns whatever has arrived since the last sync into the next
- * batch, without asking the main thread in between.
+ * The writer thread: takes the lock, opens the file, and turns whatever the ring holds when the last sync ends into the
+ * next batch, without asking the main thread in between.
  *
- * Not its job: order, guards, keys: the main thread has decided them before a row gets here.
+ * Not its job: order, guards, keys: the main thread has decided them before a commit gets here.
+ *
+ * W1  It never returns to its event loop before it closes: with nothing to do it sleeps on the ring, and whoever posts
+ *     it a message wakes it.
+ * W2  A message is answered after every commit that was published before it was posted.
+ * W3  After a failed write it writes nothing more.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { limits } from '../../kernel/limits.ts'
 import type { SpineError } from '../../kernel/errors.ts'
 import { BatchWriter } from './batch-writer.ts'
-import type { CommitRow } from './commit-row.ts'
+import { CommitRing } from './commit-ring.ts'
 import { loadDriver, type SqliteDatabase } from './sqlite-driver.ts'
 import { asSpineError, openForWriting, synchronousOf } from './sqlite-file.ts'
 import { takeLock } from './sqlite-lock.ts'
 import type { ErrorParts, FromWriter, ToWriter, WriterOptions } from './writer-protocol.ts'
-
-/** A batch holds at most so many bytes, so that one sync never delays those behind it for long. */
-const BATCH_BYTES_MAX = 8 * 1024 * 1024
 
 const port = parentPort as NonNullable<typeof parentPort>
 const options = workerData as WriterOptions
@@ -40,25 +42,29 @@ async function run(): Promise<void> {
     lock.release()
     throw error
   }
+  const ring = CommitRing.over(options.ring)
   let failure: unknown
-  const close = () => {
-    if (failure === undefined) writer.checkpointIfDue(true)
-    database.close()
-    lock.release()
-    say({ kind: 'closed' })
-    port.close()
-  }
 
-  const write = (rows: readonly CommitRow[]) => {
-    if (failure !== undefined) return
+  const write = () => {
     try {
-      writer.write(rows)
-      say({ kind: 'durable', last: (rows.at(-1) as CommitRow).last })
+      const commits = writer.write(ring)
+      if (ring.confirm(commits)) say({ kind: 'durable' })
       writer.checkpointIfDue()
     } catch (error) {
       // Nothing is acknowledged after a failed write: everything behind it would stand on sequences that do not exist.
       failure = error
       say({ kind: 'failed', error: partsOf(error) })
+    }
+  }
+
+  /** What `look` found, one batch after another. */
+  const drain = () => {
+    while (ring.hasNext()) {
+      if (failure === undefined) write()
+      else {
+        ring.take()
+        ring.release()
+      }
     }
   }
 
@@ -72,28 +78,30 @@ async function run(): Promise<void> {
     }
   }
 
-  const handle = (first: ToWriter) => {
-    let rows: CommitRow[] = []
-    let bytes = 0
-    for (let message: ToWriter | undefined = first; message !== undefined; message = nextMessage()) {
-      if (message.kind === 'write') {
-        rows = rows.length === 0 ? [...message.rows] : rows.concat(message.rows)
-        for (const row of message.rows) bytes += row.bytes
-        if (bytes < BATCH_BYTES_MAX) continue
-      }
-      if (rows.length > 0) write(rows)
-      rows = []
-      bytes = 0
-      if (message.kind === 'flush') answer(message.call, () => {})
-      else if (message.kind === 'trim') answer(message.call, trimmer(database, message.before))
-      else if (message.kind === 'snapshot') answer(message.call, snapshotter(database, message))
-      else if (message.kind === 'close') return close()
-    }
-    if (rows.length > 0) write(rows)
-  }
-
-  port.on('message', handle)
   say({ kind: 'ready', synchronous: synchronousOf(database), sqlite: driver.version, driver: driver.name })
+  let message: ToWriter | undefined
+  for (;;) {
+    // The message first, then the look: so the look finds what was published before the message was posted.
+    message ??= nextMessage()
+    if (ring.look()) drain()
+    if (message === undefined) {
+      ring.sleep(() => {
+        message = nextMessage()
+        return message !== undefined
+      })
+      continue
+    }
+    if (message.kind === 'flush') answer(message.call, () => {})
+    else if (message.kind === 'trim') answer(message.call, trimmer(database, message.before))
+    else if (message.kind === 'snapshot') answer(message.call, snapshotter(database, message))
+    else break
+    message = undefined
+  }
+  if (failure === undefined) writer.checkpointIfDue(true)
+  database.close()
+  lock.release()
+  say({ kind: 'closed' })
+  port.close()
 }
 
 function nextMessage(): ToWriter | undefined {

@@ -1,15 +1,16 @@
-/** What the two threads of an SQLite engine say to each other. The transport is `writer-thread.ts`. */
+/** What the two threads of an SQLite engine say to each other, beside the commits, which go through `commit-ring.ts`. */
 import type { Sequence } from '../../event/sequence.ts'
-import type { CommitRow } from './commit-row.ts'
 
 export interface WriterOptions {
   readonly path: string
   readonly maxBytes: number | undefined
   readonly lockWaitMs: number
+  /** Memory of the ring that commits come through. */
+  readonly ring: SharedArrayBuffer
 }
 
+/** Done between batches, after every commit that was put into the ring before. */
 export type ToWriter =
-  | { readonly kind: 'write'; readonly rows: readonly CommitRow[] }
   | { readonly kind: 'flush'; readonly call: number }
   | { readonly kind: 'trim'; readonly before: Sequence; readonly call: number }
   | {
@@ -35,7 +36,8 @@ export interface ErrorParts {
 export type FromWriter =
   | { readonly kind: 'ready'; readonly synchronous: number; readonly sqlite: string; readonly driver: string }
   | { readonly kind: 'refused'; readonly error: ErrorParts }
-  | { readonly kind: 'durable'; readonly last: Sequence }
+  /** More commits are durable; how many, the ring says. */
+  | { readonly kind: 'durable' }
   | { readonly kind: 'failed'; readonly error: ErrorParts }
   | { readonly kind: 'answer'; readonly call: number; readonly error?: ErrorParts }
   | { readonly kind: 'closed' }

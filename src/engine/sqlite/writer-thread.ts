@@ -1,43 +1,68 @@
 /**
- * The main thread's end of the writer: sends rows, hears what is durable. The transport is kept in this file alone, so
- * that a shared ring can take its place.
+ * The main thread's end of the writer: puts commits into the ring, hears how many are durable.
+ *
+ * Job: the transport. Not its job: order and decisions (`sqlite-engine.ts`), what happens in the other thread
+ * (`sqlite-writer.ts`).
+ *
+ * T1  Commits and calls reach the writer in the order in which they were given, also those that wait for room.
+ * T2  The commits of one turn of the event loop are published together, so they are one batch if they are small.
+ * T3  When the writer has stopped, everything that waits is told, once.
  */
 import { Worker } from 'node:worker_threads'
+import type { Sequence } from '../../event/sequence.ts'
 import { type ErrorCode, SpineError } from '../../kernel/errors.ts'
-import type { CommitRow } from './commit-row.ts'
+import { limits } from '../../kernel/limits.ts'
+import type { Commit } from '../engine.ts'
+import { encodeFrame, frameBytesMax } from './commit-frame.ts'
+import { CommitRing } from './commit-ring.ts'
+import { Fifo } from './fifo.ts'
 import type { ErrorParts, FromWriter, ToWriter, WriterOptions } from './writer-protocol.ts'
 
 export interface WriterListener {
-  onDurable(last: number): void
+  /** So many commits are durable since the writer started; the count wraps at 2^32. */
+  onDurable(commits: number): void
   onFailed(error: SpineError): void
 }
+
+/** What has to wait until the ring has room. */
+type Queued = { readonly commit: Commit; readonly first: Sequence } | { readonly message: ToWriter }
 
 export class WriterThread {
   readonly #worker: Worker
   readonly #listener: WriterListener
+  readonly #ring: CommitRing
   readonly #calls = new Map<number, { resolve: () => void; reject: (error: SpineError) => void }>()
   readonly #exited: Promise<void>
+  readonly #publish = () => {
+    this.#isPublishing = false
+    this.#ring.publish()
+  }
+  #isPublishing = false
   #nextCall = 1
-  #rows: CommitRow[] = []
-  #closing = false
+  /** Bounded by `limits.appendBytesMax`, which the engine keeps. */
+  readonly #queue = new Fifo<Queued>()
+  #isClosing = false
 
-  private constructor(worker: Worker, listener: WriterListener) {
+  private constructor(worker: Worker, ring: CommitRing, listener: WriterListener) {
     this.#worker = worker
+    this.#ring = ring
     this.#listener = listener
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()))
   }
 
   /** Resolves when the writer holds the lock and the file. @throws what it refused with */
   static async start(
-    options: WriterOptions,
+    options: Omit<WriterOptions, 'ring'>,
     listener: WriterListener,
   ): Promise<{ writer: WriterThread; ready: Extract<FromWriter, { kind: 'ready' }> }> {
+    const ring = CommitRing.create(limits.ringBytes)
+    const workerData: WriterOptions = { ...options, ring: ring.memory }
     const worker = new Worker(new URL('./sqlite-writer.js', import.meta.url), {
-      workerData: options,
+      workerData,
       // Flags of the main thread (`--input-type`, a loader) are not meant for this file, and some would refuse it.
       execArgv: [],
     })
-    const writer = new WriterThread(worker, listener)
+    const writer = new WriterThread(worker, ring, listener)
     const ready = await new Promise<Extract<FromWriter, { kind: 'ready' }>>((resolve, reject) => {
       worker.once('error', (error) => reject(stopped(error)))
       worker.once('exit', () => reject(stopped()))
@@ -48,15 +73,25 @@ export class WriterThread {
     })
     worker.removeAllListeners('error')
     worker.on('message', (message: FromWriter) => writer.#hear(message))
-    worker.on('error', (error) => writer.#fail(stopped(error)))
-    worker.on('exit', () => writer.#fail(stopped()))
+    worker.on('error', (error) => writer.#stop(stopped(error)))
+    worker.on('exit', () => writer.#stop(stopped()))
     return { writer, ready }
   }
 
-  /** Rows of one turn of the event loop travel in one message. */
-  write(row: CommitRow): void {
-    this.#rows.push(row)
-    if (this.#rows.length === 1) queueMicrotask(() => this.#send())
+  /** Whether a commit is small enough to pass through the ring at all. */
+  canCarry(commit: Commit): boolean {
+    const { frameBytesMax: most } = this.#ring
+    return frameBytesMax(commit) <= most || frameBytesMax(commit, true) <= most
+  }
+
+  write(commit: Commit, first: Sequence): void {
+    if (this.#queue.length > 0 || !this.#put(commit, first)) {
+      this.#queue.push({ commit, first })
+      return
+    }
+    if (this.#isPublishing) return
+    this.#isPublishing = true
+    queueMicrotask(this.#publish)
   }
 
   /** Something that is done once, between batches. */
@@ -66,8 +101,7 @@ export class WriterThread {
       | { kind: 'trim'; before: number }
       | { kind: 'snapshot'; name: string; at: number; state: Uint8Array },
   ): Promise<void> {
-    if (this.#closing) return Promise.reject(stopped())
-    this.#send()
+    if (this.#isClosing) return Promise.reject(stopped())
     const call = this.#nextCall++
     return new Promise((resolve, reject) => {
       this.#calls.set(call, { resolve, reject })
@@ -77,26 +111,51 @@ export class WriterThread {
 
   /** Writes what is under way, closes the file, frees the lock. */
   async close(): Promise<void> {
-    this.#closing = true
-    this.#send()
+    this.#isClosing = true
     this.#post({ kind: 'close' })
     await this.#exited
   }
 
-  #send(): void {
-    if (this.#rows.length === 0) return
-    const rows = this.#rows
-    this.#rows = []
-    this.#post({ kind: 'write', rows })
+  #put(commit: Commit, first: Sequence): boolean {
+    let bytesMax = frameBytesMax(commit)
+    if (bytesMax > this.#ring.frameBytesMax) bytesMax = frameBytesMax(commit, true)
+    const at = this.#ring.reserve(bytesMax)
+    if (at < 0) return false
+    this.#ring.put(at, encodeFrame(this.#ring, at, commit, first))
+    return true
   }
 
   #post(message: ToWriter): void {
+    if (this.#queue.length > 0) {
+      this.#queue.push({ message })
+      return
+    }
+    this.#ring.publish()
     this.#worker.postMessage(message)
+    this.#ring.wake()
+  }
+
+  /** The writer has made room. */
+  #refill(): void {
+    if (this.#queue.length === 0) return
+    for (let queued = this.#queue.peek(); queued !== undefined; queued = this.#queue.peek()) {
+      if ('commit' in queued) {
+        if (!this.#put(queued.commit, queued.first)) break
+      } else {
+        this.#ring.publish()
+        this.#worker.postMessage(queued.message)
+      }
+      this.#queue.shift()
+    }
+    this.#ring.publish()
   }
 
   #hear(message: FromWriter): void {
-    if (message.kind === 'durable') this.#listener.onDurable(message.last)
-    else if (message.kind === 'failed') this.#listener.onFailed(errorOf(message.error))
+    if (message.kind === 'closed') return
+    // Whatever it says, what was durable before comes first: the commits before a failed one are on the disk.
+    this.#listener.onDurable(this.#ring.confirmed())
+    if (message.kind === 'durable') this.#refill()
+    else if (message.kind === 'failed') this.#fail(errorOf(message.error))
     else if (message.kind === 'answer') this.#answer(message.call, message.error)
   }
 
@@ -107,11 +166,20 @@ export class WriterThread {
     else waiting?.reject(errorOf(error))
   }
 
+  /** A batch failed; the writer is still there and answers. What waits for room will never be written. */
   #fail(error: SpineError): void {
-    if (this.#closing) return
-    this.#closing = true
+    for (const queued of this.#queue.drain()) if ('message' in queued) this.#post(queued.message)
+    this.#listener.onFailed(error)
+  }
+
+  /** The thread has ended. */
+  #stop(error: SpineError): void {
     for (const { reject } of this.#calls.values()) reject(error)
     this.#calls.clear()
+    if (this.#isClosing) return
+    this.#isClosing = true
+    this.#queue.drain()
+    this.#listener.onDurable(this.#ring.confirmed())
     this.#listener.onFailed(error)
   }
 }
