@@ -1,0 +1,156 @@
+/**
+ * Bugs that other systems had in this place, as named tests (research: peers §11; the number is the one there). Those of
+ * several processes, kills and trims are in test/engine and test/crash, 11 and 12 in keys-and-cycles, 20 in changed-code.
+ */
+import { agent, type Spine, stateOf } from 'event-spine'
+import { expect, it } from 'vitest'
+import { Answer, Booked, deferred, Inquiry, Numbered, Question, quickly } from '../support/vocabulary.ts'
+import { describeOnEachEngine } from '../support/world.ts'
+
+const count = async (spine: Spine, type: string) => {
+  let found = 0
+  for await (const _ of spine.log.read({ types: [type] })) found++
+  return found
+}
+
+describeOnEachEngine('bugs that peers had', (world) => {
+  it('peer bug 1: a reply that comes before the caller has been suspended is not lost', async () => {
+    const instant = agent('instant', { input: Question, output: Answer }, (evt) => ({ answer: evt.data.question }))
+    const asking = agent('asking', { on: Numbered, emits: [Booked] }, async (evt, ctx) => {
+      // The reply is on the log while a step of the caller still runs, so that the caller has not come to rest.
+      const [{ answer }] = await Promise.all([
+        ctx.call(instant, { question: `${evt.data.n}` }),
+        ctx.step('busy', () => new Promise((resolve) => setTimeout(() => resolve(null), evt.data.n % 4))),
+      ])
+      ctx.emit(Booked, { service: answer })
+    })
+    const spine = await world.open({ agents: [instant, asking] })
+    const published = await Promise.all(Array.from({ length: 60 }, (_, n) => spine.publish(Numbered, { n })))
+    for (const { request } of published) expect((await spine.settled(request, { within: '10s' })).status).toBe('done')
+    expect(await count(spine, Booked.type)).toBe(60)
+  })
+
+  it('peer bug 3: a deadline keeps its milliseconds, also over a restart', async () => {
+    const seen: (number | undefined)[] = []
+    const looking = (name: string) =>
+      agent(name, { on: Inquiry }, async (_evt, ctx) => {
+        await ctx.step('look', () => void seen.push(ctx.deadline?.getTime()))
+      })
+    const deadline = new Date(Math.floor(Date.now() / 1_000) * 1_000 + 86_400_123)
+    const one = await world.open({ agents: [looking('looking')] })
+    const { request } = await one.publish(Inquiry, { text: 'a' }, { deadline })
+    await one.settled(request)
+    await one.close()
+    const two = await world.open({ agents: [looking('looking')] })
+    expect((await two.requests.get(request)).deadline?.getTime()).toBe(deadline.getTime())
+    expect(seen).toEqual([deadline.getTime()])
+  })
+
+  it('peer bug 4: an unrelated event that arrives while a step is in flight does not start the step again', async () => {
+    const hold = deferred()
+    let started = 0
+    const slow = agent('slow', { on: [Inquiry, Numbered], order: 'none' }, async (evt, ctx) => {
+      if (evt.type !== 'inquiry.received') return
+      await ctx.step('model', async () => {
+        started++
+        await hold.promise
+      })
+    })
+    const spine = await world.open({ agents: [slow] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' }, { session: 's' })
+    for (let n = 0; n < 20; n++) {
+      const other = await spine.publish(Numbered, { n }, { session: 's' })
+      await spine.settled(other.request)
+    }
+    hold.resolve()
+    expect((await spine.settled(request)).status).toBe('done')
+    expect(started).toBe(1)
+  })
+
+  it('peer bug 6: a race has the same winner on every replay, whoever would be faster now', async () => {
+    const winners: string[] = []
+    let tries = 0
+    const racing = agent('racing', { on: Inquiry, retry: quickly(4) }, async (_evt, ctx) => {
+      const after = (name: string, ms: number) => new Promise<string>((resolve) => setTimeout(() => resolve(name), ms))
+      const winner = await Promise.race([
+        ctx.step('left', () => after('left', tries === 0 ? 1 : 40)),
+        ctx.step('right', () => after('right', tries === 0 ? 15 : 0)),
+      ])
+      winners.push(winner)
+      await ctx.step('fail', () => {
+        if (++tries < 4) throw new Error('again')
+      })
+    })
+    const spine = await world.open({ agents: [racing] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' })
+    expect((await spine.settled(request)).status).toBe('done')
+    expect(winners.length).toBeGreaterThanOrEqual(4)
+    expect(new Set(winners)).toEqual(new Set(['left']))
+  })
+
+  it('peer bug 7: an idempotency key means the same on every engine: scoped to the type, for life, refused for other data', async () => {
+    const one = await world.open({ agents: [] })
+    const first = await one.publish(Inquiry, { text: 'a' }, { idempotencyKey: 'k' })
+    const again = await one.publish(Inquiry, { text: 'a' }, { idempotencyKey: 'k' })
+    expect(again).toEqual({ ...first, duplicate: true })
+    expect((await one.publish(Booked, { service: 'a' }, { idempotencyKey: 'k' })).duplicate).toBe(false)
+    const at = stateHead(one)
+    await expect(one.publish(Inquiry, { text: 'b' }, { idempotencyKey: 'k' })).rejects.toMatchObject({
+      code: 'SPINE_KEY_REUSED',
+      outcome: 'refused',
+    })
+    expect(stateHead(one)).toBe(at)
+    await one.close()
+    const two = await world.open({ agents: [] })
+    expect(await two.publish(Inquiry, { text: 'a' }, { idempotencyKey: 'k' })).toEqual({ ...first, duplicate: true })
+  })
+
+  // A replay at every await goes over n²/2 outcomes: fewer show the same.
+  it.each(world.isReplayed ? [10, 100, 300] : [10, 100, 5_000])(
+    'peer bug 9: %i steps in one run, all kept over a restart in the middle',
+    async (steps) => {
+      const ran = new Map<number, number>()
+      const hold = deferred()
+      const long = (stopsAt: number) =>
+        agent('long', { on: Inquiry, emits: [Numbered] }, async (_evt, ctx) => {
+          let sum = 0
+          for (let n = 0; n < steps; n++)
+            sum += await ctx.step('add', async () => {
+              if (n === stopsAt) await hold.promise
+              ran.set(n, (ran.get(n) ?? 0) + 1)
+              return n
+            })
+          ctx.emit(Numbered, { n: sum })
+        })
+      const middle = Math.floor(steps / 2)
+      const one = await world.open({ agents: [long(middle)] })
+      const { request } = await one.publish(Inquiry, { text: 'a' })
+      for (let turn = 0; ran.size < middle && turn < 5_000; turn++)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+      await one.close({ drain: 0 })
+      hold.resolve()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      ran.delete(middle)
+      const two = await world.open({ agents: [long(-1)] })
+      expect((await two.settled(request, { within: '20s' })).status).toBe('done')
+      expect((await two.waitFor(Numbered, { request, within: '1s' }))?.data.n).toBe((steps * (steps - 1)) / 2)
+      expect([...ran.values()].every((times) => times === 1)).toBe(true)
+    },
+  )
+
+  it('peer bug 9: thousands of steps in parallel', async () => {
+    const width = world.isReplayed ? 300 : 5_000
+    const wide = agent('wide', { on: Inquiry, emits: [Numbered] }, async (_evt, ctx) => {
+      const parts = await Promise.all(Array.from({ length: width }, (_, n) => ctx.step(`part ${n}`, () => n)))
+      ctx.emit(Numbered, { n: parts.reduce((sum, n) => sum + n, 0) })
+    })
+    const spine = await world.open({ agents: [wide] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' })
+    expect((await spine.settled(request, { within: '30s' })).status).toBe('done')
+    expect((await spine.waitFor(Numbered, { request, within: '1s' }))?.data.n).toBe((width * (width - 1)) / 2)
+  })
+})
+
+function stateHead(spine: Spine): number {
+  return stateOf(spine).at
+}
