@@ -16,14 +16,13 @@ import type { Json } from './kernel/json.ts'
 import type { Random } from './kernel/random.ts'
 import { type AgentInfo, Agents } from './runtime/agents.ts'
 import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
-import { unwatchExit, watchExit } from './runtime/watch-exit.ts'
+import { holdProcess, releaseProcess } from './runtime/hold-process.ts'
 import { HostedAgents } from './runtime/hosted-agent.ts'
 import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
 import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
 import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
 import type { Interception } from './runtime/run-host.ts'
 import { Runtime } from './runtime/runtime.ts'
-import { systemKeepAlive } from './runtime/system-keep-alive.ts'
 import { systemClock } from './runtime/system-clock.ts'
 import { systemRandom } from './runtime/system-random.ts'
 import { type Logger, stderrLogger } from './runtime/logger.ts'
@@ -175,10 +174,10 @@ function spineOf(runtime: Runtime): Spine {
   const deadLetters = new DeadLetters(runtime)
   const publisher = new Publisher(runtime)
   for (const warning of agents.warnings()) runtime.logger.warn(warning)
-  watchExit(runtime)
+  holdProcess(runtime)
   let closing: Promise<void> | undefined
   const close: Spine['close'] = (options = {}) => {
-    closing ??= systemKeepAlive(closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain')))
+    closing ??= closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain'))
     return closing
   }
   const spine: Spine = {
@@ -193,8 +192,8 @@ function spineOf(runtime: Runtime): Spine {
         await publisher.start(agent, input, options),
       ) as WorkHandle<never>
     },
-    settled: (request, options = {}) => systemKeepAlive(requests.settled(request, options.within)),
-    waitFor: (type, options) => systemKeepAlive(waitForEvent(runtime, type, options)) as Promise<never>,
+    settled: (request, options = {}) => requests.settled(request, options.within),
+    waitFor: (type, options) => waitForEvent(runtime, type, options) as Promise<never>,
     log: {
       read: (query) => readLog(runtime, query),
       tail: (options = {}) => tailLog(runtime, options.after ?? runtime.state.at),
@@ -230,7 +229,10 @@ async function sessionOf(runtime: Runtime, id: string, at: number | undefined): 
 }
 
 async function closeRuntime(runtime: Runtime, drainMs: number): Promise<void> {
-  unwatchExit(runtime)
-  await runtime.stop(drainMs)
-  await runtime.engine.close()
+  try {
+    await runtime.stop(drainMs)
+    await runtime.engine.close()
+  } finally {
+    releaseProcess(runtime)
+  }
 }

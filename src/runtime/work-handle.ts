@@ -6,7 +6,6 @@ import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { callFailed } from './outcome.ts'
 import type { Published } from './publisher.ts'
-import { systemKeepAlive } from './system-keep-alive.ts'
 import type { Requests } from './requests.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -53,7 +52,7 @@ export function workHandle(
     async result(options = {}) {
       const withinMs = durationMs(options.within ?? '60s', 'result: within')
       const ended = isOpen(runtime, request, sequence)
-        ? await systemKeepAlive(nextEnd(runtime, sequence, withinMs))
+        ? await nextEnd(runtime, sequence, withinMs)
         : await findEnd(runtime, request, sequence, target)
       if (ended.type === 'spine.delivery.completed')
         return (ended.data as unknown as SystemData<'spine.delivery.completed'>).reply

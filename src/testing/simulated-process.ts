@@ -1,4 +1,4 @@
-import { unwatchExit } from '../runtime/watch-exit.ts'
+import { releaseProcess } from '../runtime/hold-process.ts'
 import type { Interception } from '../runtime/run-host.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -31,6 +31,8 @@ export class SimulatedProcess {
 
   static async start(options: ProcessOptions, interception?: Partial<Interception>): Promise<SimulatedProcess> {
     const { spine, runtime } = await openSpine(options, { ...PLAIN, ...interception })
+    // What is simulated is not why the process runs.
+    releaseProcess(runtime)
     return new SimulatedProcess(spine, runtime, options.engine)
   }
 
@@ -47,7 +49,6 @@ export class SimulatedProcess {
     if (!this.#isAlive) return
     this.#isAlive = false
     this.#engine.kill()
-    unwatchExit(this.runtime)
     this.runtime.abandon(killed())
   }
 }

@@ -40,6 +40,7 @@ const mistakes = {
   async 'a process that ends too early'() {
     const spine = await createSpine({ engine, agents: [sleeping] })
     await spine.publish(Inquiry, { text: 'a' })
+    process.exit(0)
   },
   async 'an agent that was renamed in the code'() {
     const before = await createSpine({ engine, agents: [sleeping] })

@@ -142,6 +142,14 @@ export const LAYERS: readonly Layer[] = [
     reason: 'reference pages are generated from tables that are not public',
   },
   {
+    name: 'tests of the simulation',
+    files: /^test\/simulation\//,
+    ...AS_A_USER,
+    imports: ['simulation', 'test support'],
+    packages: [...AS_A_USER.packages, ...TEST_PACKAGES],
+    reason: 'seeds are played, and checkers are checked, in every test run',
+  },
+  {
     name: 'test support',
     files: /^test\/support\//,
     ...AS_A_USER,

@@ -1,0 +1,128 @@
+/** A few seeds in every test run, and proof that each checker sees what it is there for. More: `npm run sim`. */
+import type { LogRecord } from 'event-spine'
+import { describe, expect, it } from 'vitest'
+import { CHECKERS } from '../../simulation/checkers/index.ts'
+import type { Evidence, History } from '../../simulation/history.ts'
+import { play } from '../../simulation/world.ts'
+
+const judge = (evidence: Evidence) => CHECKERS.flatMap((check) => check(evidence))
+
+describe('seeds', () => {
+  it.each(Array.from({ length: 25 }, (_, index) => 7_000 + index))('seed %i is clean', async (seed) => {
+    const { evidence, stuck } = await play(seed)
+    expect({ stuck, findings: judge(evidence) }).toEqual({ stuck: undefined, findings: [] })
+  })
+
+  it('a seed plays the same way every time', async () => {
+    const [one, two] = [await play(7_777), await play(7_777)]
+    expect(one.facts.records).toBeGreaterThan(100)
+    expect(withoutOwner(one.evidence.records)).toEqual(withoutOwner(two.evidence.records))
+  })
+})
+
+/** The owner is named by host and process, which differ. */
+function withoutOwner(records: readonly LogRecord[]): readonly unknown[] {
+  return records.map(({ type, data, ...rest }) => ({
+    type,
+    ...rest,
+    data: type === 'spine.lane.claimed' ? null : data,
+  }))
+}
+
+describe('checkers', async () => {
+  const { evidence } = await play(7_004)
+  const { records, history } = evidence
+  const first = (type: string) => records.find((record) => record.type === type) as LogRecord
+  const without = (record: LogRecord) => records.filter((other) => other !== record)
+  const changed = (record: LogRecord, change: Partial<LogRecord>) =>
+    records.map((other) => (other === record ? { ...other, ...change } : other))
+  const numbered = (list: readonly LogRecord[]) => list.map((record, index) => ({ ...record, sequence: index + 1 }))
+  const saw = (change: Partial<Record<keyof History, unknown>>) =>
+    Object.assign(Object.create(Object.getPrototypeOf(history)), history, change) as History
+
+  const completed = first('spine.delivery.completed')
+  const started = first('spine.step.started')
+  const fired = first('spine.timer.fired')
+  const placed = first('order.placed')
+  const finished = first('order.finished')
+  const told = history.publications.find(
+    ({ acknowledged }) => acknowledged.length > 0,
+  ) as History['publications'][number]
+  const other = history.publications.find((one) => one !== told && one.acknowledged.length > 0) as typeof told
+
+  it('find nothing in what happened', () => {
+    expect(judge(evidence)).toEqual([])
+  })
+
+  const corruptions: readonly [string, string, Partial<Evidence>][] = [
+    ['a record is missing', 'I5', { records: without(completed) }],
+    ['an acknowledged order is gone', 'I1', { records: numbered(without(placed)) }],
+    ['an order is there twice', 'I2', { records: numbered([...records, placed]) }],
+    [
+      'two acknowledgements share a place',
+      'I3',
+      { history: saw({ publications: [{ ...told, acknowledged: other.acknowledged }] }) },
+    ],
+    [
+      'a key was acknowledged at two places',
+      'I8',
+      { history: saw({ publications: [{ ...told, acknowledged: [...told.acknowledged, ...other.acknowledged] }] }) },
+    ],
+    [
+      'who asked later stands before who was told earlier',
+      'I6',
+      {
+        history: saw({
+          publications: [
+            { ...told, invoked: 1_000_000 },
+            { ...other, acknowledged: [{ ...other.acknowledged[0], at: 999_999, sequence: 999_999 }] },
+          ],
+        }),
+      },
+    ],
+    ['a run is completed twice', 'I15', { records: numbered([...records, completed]) }],
+    ['a timer fires early', 'I17', { records: changed(fired, { time: fired.time - 100_000 }) }],
+    ['an effect was never started', 'I9', { records: numbered(without(started)) }],
+    [
+      'a handler was entered after its deadline',
+      'I20',
+      { history: saw({ entries: [{ process: 1, agent: 'clerk', source: placed.sequence, at: 10, deadline: 10 }] }) },
+    ],
+    [
+      'a stale owner wrote',
+      'I11',
+      {
+        history: saw({
+          written: history.written.map((one) =>
+            one.first <= completed.sequence && completed.sequence <= one.last ? { ...one, process: 99 } : one,
+          ),
+        }),
+      },
+    ],
+    [
+      'an order came to something else',
+      'P3',
+      { records: changed(finished, { data: { id: (finished.data as { id: number }).id, results: [] } }) },
+    ],
+    ['the owner folded something else', 'I18', { owner: `${evidence.owner} ` }],
+    ['something is left open', 'I22', { open: 1 }],
+    [
+      'a run paused',
+      'I19',
+      {
+        records: numbered([
+          ...records,
+          {
+            ...completed,
+            type: 'spine.delivery.paused',
+            data: { why: 'x', error: { code: 'x', name: 'x', message: 'x' } },
+          },
+        ]),
+      },
+    ],
+  ]
+
+  it.each(corruptions)('%s: %s', (_, invariant, change) => {
+    expect(judge({ ...evidence, ...change }).map((finding) => finding.invariant)).toContain(invariant)
+  })
+})
