@@ -3,24 +3,22 @@
  *
  * K1  After a batch returned, it is on the disk (synchronous FULL); after it threw, none of it is in the file, unless the
  *     error says that its outcome is unknown.
- * K2  The WAL is checkpointed between batches, never inside one.
+ * K2  The link of a batch stands on its last row, so where a batch ends is known before that row is written.
  */
 import { createHash, type Hash, hash, randomFillSync } from 'node:crypto'
 import { type CommitFrame, dataBytes, decodeFrame, type FrameMemory } from './commit-frame.ts'
 import type { CommitRing } from './commit-ring.ts'
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
+import type { WriteAheadLog } from './write-ahead-log.ts'
 
 const SALT_BYTES = 16
 const HASH_BYTES = 32
-/** The WAL is taken back into the file when it has grown by about this much: the bound on its size. */
-const CHECKPOINT_BYTES = 16 * 1024 * 1024
-/** A commit writes more pages than its own bytes: the leaf of each index, at 4,096 bytes a page. */
-const INDEX_BYTES_PER_ROW = 2 * 4096
 /** A batch holds at most so many bytes, so that one sync never delays those behind it for long. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 export class BatchWriter {
   readonly #database: SqliteDatabase
+  readonly #log: WriteAheadLog
   readonly #begin: SqliteStatement
   readonly #commit: SqliteStatement
   readonly #insert: SqliteStatement
@@ -33,10 +31,10 @@ export class BatchWriter {
   #saltsUsed = this.#salts.length
   #hashes = Buffer.alloc(HASH_BYTES * 64)
   #link: Uint8Array
-  #bytesSinceCheckpoint = 0
 
-  constructor(database: SqliteDatabase) {
+  constructor(database: SqliteDatabase, log: WriteAheadLog) {
     this.#database = database
+    this.#log = log
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
     this.#insert = database.prepare('INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
@@ -70,13 +68,6 @@ export class BatchWriter {
     return commits
   }
 
-  /** PASSIVE: it waits for nobody. */
-  checkpointIfDue(force = false): void {
-    if (!force && this.#bytesSinceCheckpoint < CHECKPOINT_BYTES) return
-    this.#bytesSinceCheckpoint = 0
-    this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)')
-  }
-
   #insertAll(ring: CommitRing): number {
     const chain = createHash('sha256').update(this.#link)
     let commits = 0
@@ -92,7 +83,7 @@ export class BatchWriter {
       isLast = !ring.hasNext() || batchBytes >= BATCH_BYTES_MAX
       this.#insertRow(decodeFrame(this.#frame), chain, isLast)
     } while (!isLast)
-    this.#bytesSinceCheckpoint += batchBytes + commits * INDEX_BYTES_PER_ROW
+    this.#log.grew(commits, batchBytes)
     return commits
   }
 

@@ -18,6 +18,7 @@ import { loadDriver, type SqliteDatabase } from './sqlite-driver.ts'
 import { asSpineError, openForWriting, synchronousOf } from './sqlite-file.ts'
 import { takeLock } from './sqlite-lock.ts'
 import type { ErrorParts, FromWriter, ToWriter, WriterOptions } from './writer-protocol.ts'
+import { WriteAheadLog } from './write-ahead-log.ts'
 
 const port = parentPort as NonNullable<typeof parentPort>
 const options = workerData as WriterOptions
@@ -34,10 +35,12 @@ async function run(): Promise<void> {
   const driver = await loadDriver()
   const lock = await takeLock(driver, options.path, options.lockWaitMs)
   let database: SqliteDatabase
+  let log: WriteAheadLog
   let writer: BatchWriter
   try {
     database = openForWriting(driver, options.path, options.maxBytes)
-    writer = new BatchWriter(database)
+    log = new WriteAheadLog(database, options.path)
+    writer = new BatchWriter(database, log)
   } catch (error) {
     lock.release()
     throw error
@@ -49,7 +52,7 @@ async function run(): Promise<void> {
     try {
       const commits = writer.write(ring)
       if (ring.confirm(commits)) say({ kind: 'durable' })
-      writer.checkpointIfDue()
+      log.maintain()
     } catch (error) {
       // Nothing is acknowledged after a failed write: everything behind it would stand on sequences that do not exist.
       failure = error
@@ -79,6 +82,7 @@ async function run(): Promise<void> {
   }
 
   say({ kind: 'ready', synchronous: synchronousOf(database), sqlite: driver.version, driver: driver.name })
+  log.maintain()
   let message: ToWriter | undefined
   for (;;) {
     // The message first, then the look: so the look finds what was published before the message was posted.
@@ -97,7 +101,7 @@ async function run(): Promise<void> {
     else break
     message = undefined
   }
-  if (failure === undefined) writer.checkpointIfDue(true)
+  if (failure === undefined) log.checkpoint()
   database.close()
   lock.release()
   say({ kind: 'closed' })
