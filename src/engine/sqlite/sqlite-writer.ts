@@ -39,7 +39,7 @@ async function run(): Promise<void> {
   let writer: BatchWriter
   try {
     database = openForWriting(driver, options.path, options.maxBytes)
-    log = new WriteAheadLog(database, options.path)
+    log = new WriteAheadLog(database)
     writer = new BatchWriter(database, log)
   } catch (error) {
     lock.release()

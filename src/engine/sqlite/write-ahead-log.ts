@@ -12,8 +12,9 @@ import { closeSync, fstatSync, openSync, writeSync } from 'node:fs'
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
 
 const MIB = 1024 * 1024
-/** It is lengthened by this much when less than this much is left: a step costs one commit about 4 ms. */
+/** It is lengthened by a step, which costs one commit about 4 ms, when less than `AHEAD_BYTES` is left. */
 const STEP_BYTES = 2 * MIB
+const AHEAD_BYTES = MIB / 2
 /** A page that many batches change is taken back once. Larger gains little work, and everyone waits longer for one. */
 const CHECKPOINT_BYTES = 8 * MIB
 /** A page of the default size, with its header in the log. */
@@ -23,6 +24,8 @@ const PAGES_PER_COMMIT = 3
 
 export class WriteAheadLog {
   readonly #path: string
+  readonly #begin: SqliteStatement
+  readonly #rollBack: SqliteStatement
   readonly #size: SqliteStatement
   readonly #checkpoint: SqliteStatement
   /** Never too low for long commits or short ones, often too high: before a checkpoint SQLite is asked. */
@@ -30,8 +33,11 @@ export class WriteAheadLog {
   /** How far it was lengthened. Once it has been full, SQLite begins at its start again and it stays that long. */
   #preparedBytes = 0
 
-  constructor(database: SqliteDatabase, path: string) {
-    this.#path = path
+  constructor(database: SqliteDatabase) {
+    // As SQLite resolved it: the process may have changed its directory since, and the name may be a link.
+    this.#path = `${(database.prepare('PRAGMA database_list').get() as { file: string }).file}-wal`
+    this.#begin = database.prepare('BEGIN IMMEDIATE')
+    this.#rollBack = database.prepare('ROLLBACK')
     this.#size = database.prepare('PRAGMA wal_checkpoint(NOOP)')
     this.#checkpoint = database.prepare('PRAGMA wal_checkpoint(PASSIVE)')
   }
@@ -47,7 +53,7 @@ export class WriteAheadLog {
       this.#bytes = (this.#size.get() as { log: number }).log * PAGE_BYTES
       if (this.#bytes >= CHECKPOINT_BYTES) this.checkpoint()
     }
-    if (this.#bytes + STEP_BYTES > this.#preparedBytes) this.#lengthen()
+    if (this.#bytes + AHEAD_BYTES > this.#preparedBytes) this.#lengthen()
   }
 
   checkpoint(): void {
@@ -56,22 +62,31 @@ export class WriteAheadLog {
   }
 
   /**
-   * Writes zeros behind what is in it. To SQLite they are no frames (a frame carries the salt of its header), and SQLite
-   * holds no lock on this file, so closing it drops none. What goes wrong costs speed and nothing else.
+   * Writes zeros behind what is in it. To SQLite they are no frames: a frame carries the salt of its header. SQLite holds
+   * no lock on this file, so closing it drops none; and the lock of a transaction keeps a stranger's SQLite from writing
+   * to it meanwhile. What goes wrong costs speed and nothing else.
    */
   #lengthen(): void {
     this.#preparedBytes += STEP_BYTES
     try {
-      const file = openSync(`${this.#path}-wal`, 'r+')
+      this.#begin.run()
       try {
-        const { size } = fstatSync(file)
-        const missing = this.#preparedBytes - size
-        if (missing > 0) writeSync(file, Buffer.alloc(missing), 0, missing, size)
+        appendZeros(this.#path, this.#preparedBytes)
       } finally {
-        closeSync(file)
+        this.#rollBack.run()
       }
     } catch {
       // It grows commit by commit then, as SQLite does by itself.
     }
+  }
+}
+
+function appendZeros(path: string, upToBytes: number): void {
+  const file = openSync(path, 'r+')
+  try {
+    const { size } = fstatSync(file)
+    if (size < upToBytes) writeSync(file, Buffer.alloc(upToBytes - size), 0, upToBytes - size, size)
+  } finally {
+    closeSync(file)
   }
 }
