@@ -165,6 +165,26 @@ export class DeliveryTable {
     return next
   }
 
+  /** The next row in the queue of the same key. */
+  nextOfKey(row: Row): Row {
+    return this.#keyNext[row] as Row
+  }
+
+  /** Puts a row behind all others of its key, whatever their sources: for a queue whose order is known. */
+  enqueueLast(heads: Map<string, Row>, row: Row): void {
+    const key = this.key[row] as string
+    const head = heads.get(key)
+    if (head === undefined) {
+      this.enqueue(heads, row)
+      return
+    }
+    const last = this.#keyLast[head] as Row
+    this.#keyNext[last] = row
+    this.#keyPrevious[row] = last
+    this.#keyNext[row] = 0
+    this.#keyLast[head] = row
+  }
+
   linkRequest(first: Row, row: Row): void {
     this.#requestNext[row] = first
     this.#requestPrevious[row] = 0

@@ -1,6 +1,8 @@
 /**
  * The one canonical encoding of the state: two folds of the same log give the same text, whatever their row numbers.
- * Observers compare it with the owner's; snapshots will be made of it.
+ * Observers compare it with the owner's; snapshots are made of it, and `decode-state.ts` reads it back.
+ *
+ * S4  It holds all of the state: what is folded after it is the same, whether the state was read back or never written.
  */
 import { canonicalJson, type Json } from '../kernel/json.ts'
 import { STATUS, type Row } from './delivery-table.ts'
@@ -8,11 +10,23 @@ import { deliveryId, type AgentState, type RunState, type SpineState } from './s
 
 const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value]) => [value, name]))
 
+/** What `encodeState` writes: plain JSON, with names instead of rows. */
+export type EncodedState = ReturnType<typeof stateJson>
+export type EncodedDelivery = ReturnType<typeof deliveryJson>
+export type EncodedRun = NonNullable<ReturnType<typeof runJson>>
+
 export function encodeState(state: SpineState): string {
-  return canonicalJson({
+  return canonicalJson(stateJson(state) as unknown as Json)
+}
+
+function stateJson(state: SpineState) {
+  const places = placesInQueues(state)
+  return {
     at: state.at,
     agents: state.agents.map(agentJson).sort(byText('name')),
-    deliveries: [...state.deliveries.rows()].map((row) => deliveryJson(state, row)).sort(byText('id')),
+    deliveries: [...state.deliveries.rows()]
+      .map((row) => deliveryJson(state, row, places.get(row) ?? 0))
+      .sort(byText('id')),
     requests: [...state.requests.slots()]
       .map((slot) => ({
         id: state.requests.id[slot] as string,
@@ -24,7 +38,13 @@ export function encodeState(state: SpineState): string {
       .map(([id, letter]) => ({
         id,
         sequence: letter.sequence,
+        agent: (state.agents[letter.agent] as AgentState).name,
+        source: letter.source,
+        type: state.eventTypes[letter.type] as string,
         request: letter.request,
+        session: letter.session,
+        key: letter.key,
+        hops: letter.hops,
         orderKey: letter.orderKey,
         run: runJson(state, letter.run),
       }))
@@ -32,7 +52,19 @@ export function encodeState(state: SpineState): string {
     lanes: [...state.lanes]
       .map(([lane, { claimed, owner, released, careful }]) => ({ lane, claimed, owner, released, careful }))
       .sort(byText('lane')),
-  })
+  }
+}
+
+/** Where each row stands in the queue of its key, 0 for the head. */
+function placesInQueues({ agents, deliveries }: SpineState): ReadonlyMap<Row, number> {
+  const places = new Map<Row, number>()
+  for (const { keys } of agents) {
+    for (const head of keys.values()) {
+      let place = 0
+      for (let row = deliveries.nextOfKey(head); row !== 0; row = deliveries.nextOfKey(row)) places.set(row, ++place)
+    }
+  }
+  return places
 }
 
 function agentJson(agent: AgentState) {
@@ -48,10 +80,13 @@ function agentJson(agent: AgentState) {
   }
 }
 
-function deliveryJson(state: SpineState, row: Row) {
+function deliveryJson(state: SpineState, row: Row, place: number) {
   const { deliveries } = state
   return {
     id: rowId(state, row),
+    agent: (state.agents[deliveries.agent[row] as number] as AgentState).name,
+    source: deliveries.source[row] as number,
+    place,
     type: state.eventTypes[deliveries.type[row] as number] as string,
     status: STATUS_NAMES[deliveries.status[row] as number] as string,
     request: state.requests.id[deliveries.request[row] as number] as string,
@@ -71,7 +106,7 @@ function deliveryJson(state: SpineState, row: Row) {
   }
 }
 
-function runJson(state: SpineState, run: RunState | undefined): Json {
+function runJson(state: SpineState, run: RunState | undefined) {
   if (run === undefined) return null
   const commands = [...run.commands]
     .map(([name, { kind, asked, ended, ok, carried, row, due }]) => ({

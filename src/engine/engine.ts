@@ -39,8 +39,17 @@ export interface Engine {
   readSnapshot(name: string): Promise<Snapshot | undefined>
   /** Replaces the snapshot of that name, unless the stored one is of a later sequence. */
   writeSnapshot(name: string, at: Sequence, state: Uint8Array): Promise<void>
+  /** How another thread of this process opens the same log to read it; absent where that makes no sense. */
+  observer?(): ObserverSource
   /** Forgets whole commits whose records all lie below `before`. Keys and heads stay. */
   trim(before: Sequence): Promise<void>
+}
+
+export interface ObserverSource {
+  /** URL of a module that exports `openObserver(options): Engine`. */
+  readonly module: string
+  /** Given to it; survives a structured clone. */
+  readonly options: unknown
 }
 
 export interface Durability {

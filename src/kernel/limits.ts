@@ -27,6 +27,8 @@ export const LIMIT_TABLE = {
   commitIdWindow: limit(10_000, 'commits', 'how far back a repeated commit id is recognised after a reopen'),
   recordCacheRecords: limit(4_000, 'records', 'recent records kept in memory for dispatch'),
   sessionCacheSessions: limit(10_000, 'sessions', 'session states kept in memory; others are read from the log'),
+  snapshotEveryRecords: limit(50_000, 'records', 'folded between two snapshots of the state, and at most at a start'),
+  snapshotInlineMax: limit(1_000, 'deliveries', 'open work whose state is encoded without a thread: a few ms'),
   errorCharactersMax: limit(2_000, 'characters', 'an error message or stack kept on the log'),
 } as const
 

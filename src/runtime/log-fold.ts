@@ -11,7 +11,8 @@ import { initialState, type Mark, type SpineState } from '../coordination/state.
 import type { Engine, Tail } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import { limits } from '../kernel/limits.ts'
+import { foldLog } from './fold-log.ts'
+import { loadState } from './load-state.ts'
 
 export interface FoldListener {
   /** Every record, in order, after it has been folded. */
@@ -23,7 +24,7 @@ export interface FoldListener {
 }
 
 export class LogFold {
-  readonly state: SpineState = initialState()
+  #state: SpineState = initialState()
   readonly #engine: Engine
   readonly #listener: FoldListener
   #tail: Tail | undefined
@@ -34,14 +35,17 @@ export class LogFold {
     this.#listener = listener
   }
 
-  /** Folds what is on the log, then follows it. */
-  async start(): Promise<void> {
-    for (;;) {
-      const page = await this.#engine.read({ after: this.state.at, limit: limits.readRecordsMax })
-      for (const record of page) this.#fold(record)
-      if (page.length === 0) break
-    }
+  get state(): SpineState {
+    return this.#state
+  }
+
+  /** Folds what is on the log, from the last snapshot on, then follows it. Resolves with where it began. */
+  async start(): Promise<Sequence> {
+    this.#state = await loadState(this.#engine)
+    const from = this.#state.at
+    await foldLog(this.#engine, this.#state, (record) => this.#listener.onRecord(record))
     this.#tail = this.#engine.tail(this.state.at, (records) => this.#receive(records))
+    return from
   }
 
   stop(): void {

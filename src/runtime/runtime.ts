@@ -36,6 +36,7 @@ import { Records } from './records.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
 import { SessionStates } from './session-states.ts'
+import { Snapshots } from './snapshots.ts'
 import { StartedRuns } from './started-runs.ts'
 
 export interface RuntimeOptions {
@@ -71,6 +72,7 @@ export class Runtime implements RunHost {
   readonly #appender: Appender
   readonly #dispatcher: Dispatcher
   readonly #owner: LaneOwner
+  readonly #snapshots: Snapshots
   readonly #hosted: HostedAgents
   #claimed: Sequence = 0
   #timer: Timer | undefined
@@ -106,6 +108,7 @@ export class Runtime implements RunHost {
     )
     this.#dispatcher = new Dispatcher(this, hosted)
     this.#owner = new LaneOwner(this)
+    this.#snapshots = new Snapshots(engine)
   }
 
   get state() {
@@ -152,7 +155,9 @@ export class Runtime implements RunHost {
 
   /** Folds the log, claims the lane, registers what changed, and begins to work. */
   async start(): Promise<void> {
-    await this.#fold.start()
+    const from = await this.#fold.start()
+    this.sessions.beginAt(from)
+    this.#snapshots.startAt(from)
     await this.#claim(`${hostname()}:${process.pid}`)
     const { ready, crashLoops, waitingCalls } = takeOver(this.state)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
@@ -185,6 +190,7 @@ export class Runtime implements RunHost {
     this.#failure ??= error
     this.#dispatcher.stop()
     this.#timer?.cancel()
+    this.#snapshots.stop()
     this.#fold.stop()
     for (const run of this.liveRuns) run.abandon()
     this.#appender.abandon(error)
@@ -289,6 +295,7 @@ export class Runtime implements RunHost {
       await this.append({ guards: [this.laneGuard()], records: [record] }).catch(() => undefined)
     }
     this.#appender.fail(reason)
+    this.#snapshots.stop()
     this.#fold.stop()
     this.#closed = true
     for (const listener of [...this.onFolded]) listener([])
@@ -337,6 +344,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
     }
     if (this.state.due?.next !== undefined) this.#armTimer()
+    this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
   }
 

@@ -29,6 +29,11 @@ export class SessionStates {
     this.#engine = engine
   }
 
+  /** Patches up to there are not told: a session that is not in memory may have a state all the same. */
+  beginAt(at: Sequence): void {
+    if (at > 0) this.#complete = false
+  }
+
   /** Called for every record, in order. */
   remember(record: LogRecord): void {
     if (record.type !== 'spine.session.patched') return

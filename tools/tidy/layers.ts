@@ -102,9 +102,18 @@ export const LAYERS: readonly Layer[] = [
     reason: 'a definition is data: it can be shared with a process that hosts nothing',
   },
   {
+    name: 'observer thread',
+    files: /^src\/runtime\/snapshot-thread\.ts$/,
+    imports: [...RING_1, 'engine contract', 'runtime'],
+    node: true,
+    computed: true,
+    reason: 'it loads the observer that the engine names; the runtime itself never knows a concrete one',
+  },
+  {
     name: 'runtime',
     files: /^src\/runtime\//,
     imports: [...RING_1, 'agent', 'engine contract'],
+    loads: ['observer thread'],
     typePackages: ['@standard-schema/spec'],
     node: true,
     reason: 'the runtime waits, for any engine: it must never know a concrete one',

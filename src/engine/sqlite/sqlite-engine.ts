@@ -18,7 +18,17 @@ import type { Sequence } from '../../event/sequence.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { SpineError } from '../../kernel/errors.ts'
 import { limits } from '../../kernel/limits.ts'
-import type { AppendOutcome, Commit, Durability, Engine, IdempotencyKey, ReadQuery, Snapshot, Tail } from '../engine.ts'
+import type {
+  AppendOutcome,
+  Commit,
+  Durability,
+  Engine,
+  ObserverSource,
+  IdempotencyKey,
+  ReadQuery,
+  Snapshot,
+  Tail,
+} from '../engine.ts'
 import { TailFeed } from '../tail-feed.ts'
 import { Acknowledgements, waitingBytes } from './acknowledgements.ts'
 import { loadDriver } from './sqlite-driver.ts'
@@ -164,6 +174,10 @@ export class SqliteEngine implements Engine {
 
   async writeSnapshot(name: string, at: Sequence, state: Uint8Array): Promise<void> {
     await this.#requireSound().call({ kind: 'snapshot', name, at, state })
+  }
+
+  observer(): ObserverSource {
+    return { module: new URL('./sqlite-observer.js', import.meta.url).href, options: { path: this.#options.path } }
   }
 
   async trim(before: Sequence): Promise<void> {

@@ -118,3 +118,8 @@ export class SqliteObserver implements Engine {
     })
   }
 }
+
+/** For a thread that was told by `Engine.observer` where the log is. */
+export function openObserver(options: unknown): Engine {
+  return new SqliteObserver((options as { readonly path: string }).path)
+}

@@ -1,0 +1,114 @@
+/**
+ * Reads back what `encodeState` wrote: how a snapshot becomes a state that folds on.
+ *
+ * Not its job: checking what it reads. A snapshot is written by this library under a name that says by which version.
+ */
+import type { SystemData } from '../event/catalogue.ts'
+import { type Row, STATUS, type Status } from './delivery-table.ts'
+import type { EncodedDelivery, EncodedRun, EncodedState } from './encode-state.ts'
+import { targetIndex } from './registrations.ts'
+import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
+
+/** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
+export const STATE_VERSION = 1
+
+export function decodeState(encoded: string): SpineState {
+  const from = JSON.parse(encoded) as EncodedState
+  const state = initialState()
+  state.at = from.at
+  for (const agent of from.agents) readAgent(state, agent)
+  for (const request of from.requests) state.requests.add(request.id, request.deadline)
+  readDeliveries(state, from.deliveries)
+  for (const letter of from.deadLetters) {
+    const { source, sequence, request, session, key, orderKey, hops } = letter
+    const agent = targetIndex(state, letter.agent)
+    const run = letter.run === null ? undefined : readRun(letter.run, new Map())
+    const type = typeIndex(state, letter.type)
+    state.deadLetters.set(letter.id, { source, sequence, request, session, key, orderKey, hops, agent, type, run })
+  }
+  for (const { lane, ...rest } of from.lanes) state.lanes.set(lane, rest)
+  return state
+}
+
+function readAgent(state: SpineState, from: EncodedState['agents'][number]): void {
+  const index = targetIndex(state, from.name)
+  const agent = state.agents[index] as AgentState
+  agent.registration = (from.registration ?? undefined) as SystemData<'spine.agent.registered'> | undefined
+  agent.since = from.since
+  agent.subscribed = new Map(Object.entries(from.subscribed))
+  for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
+  for (const type of agent.subscribed.keys()) {
+    typeIndex(state, type)
+    const subscribers = state.subscriptions.get(type)
+    if (subscribers === undefined) state.subscriptions.set(type, [index])
+    else subscribers.push(index)
+  }
+}
+
+/** In three turns, because rows name each other: first all rows, then their queues, then callers and journals. */
+function readDeliveries(state: SpineState, from: readonly EncodedDelivery[]): void {
+  const { deliveries } = state
+  const rows = new Map<string, Row>()
+  // In the order of their sources, so that the lists of a request are as they would have grown.
+  const inOrder = [...from].sort((left, right) => left.source - right.source)
+  for (const delivery of inOrder) rows.set(delivery.id, readDelivery(state, delivery))
+  for (const { id, agent, key } of [...from].sort((left, right) => left.place - right.place)) {
+    if (key === '') continue
+    const { keys } = state.agents[targetIndex(state, agent)] as AgentState
+    deliveries.enqueueLast(keys, rows.get(id) as Row)
+  }
+  for (const { id, caller, run } of from) {
+    const row = rows.get(id) as Row
+    deliveries.caller[row] = rows.get(caller) ?? 0
+    if (run !== null) state.runs.set(row, readRun(run, rows))
+  }
+}
+
+function readDelivery(state: SpineState, from: EncodedDelivery): Row {
+  const { deliveries, requests } = state
+  const agent = targetIndex(state, from.agent)
+  const row = deliveries.add(from.source, agent)
+  const slot = requests.find(from.request)
+  deliveries.type[row] = typeIndex(state, from.type)
+  deliveries.status[row] = STATUS[from.status as keyof typeof STATUS] satisfies Status
+  deliveries.session[row] = from.session
+  deliveries.partition[row] = from.partition
+  deliveries.key[row] = from.key
+  deliveries.attempt[row] = from.attempt
+  deliveries.started[row] = from.started ? 1 : 0
+  deliveries.crashes[row] = from.crashes
+  deliveries.generation[row] = from.generation
+  deliveries.hops[row] = from.hops
+  deliveries.due[row] = from.due
+  deliveries.deadline[row] = from.deadline
+  deliveries.call[row] = from.call
+  deliveries.request[row] = slot
+  deliveries.linkRequest(requests.firstRow(slot), row)
+  requests.first[slot] = row
+  requests.open[slot] = (requests.open[slot] as number) + 1
+  const agentState = state.agents[agent] as AgentState
+  agentState.open++
+  return row
+}
+
+function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
+  const run: RunState = { basis: from.basis, version: from.version, commands: new Map(), calls: new Map() }
+  // In the order in which they were asked or ended, as a fold would have put them.
+  const commands = [...from.commands].sort((left, right) => (left.asked || left.ended) - (right.asked || right.ended))
+  for (const { name, kind, asked, ended, ok, carried, callee, due } of commands) {
+    const row = rows.get(callee) ?? 0
+    run.commands.set(name, { kind, asked, ended, ok, carried, row, due } satisfies Command)
+    if (kind === 'call' && ended === 0 && row !== 0) run.calls.set(asked, name)
+  }
+  return run
+}
+
+function typeIndex(state: SpineState, type: string): number {
+  const known = state.eventTypeIndex.get(type)
+  if (known !== undefined) return known
+  if (type === '') return 0
+  const index = state.eventTypes.length
+  state.eventTypeIndex.set(type, index)
+  state.eventTypes.push(type)
+  return index
+}
