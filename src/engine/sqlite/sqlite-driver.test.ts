@@ -38,6 +38,27 @@ describe('the ladder of drivers', () => {
     expect((error as Error).message).toContain('Node 22.22 or later')
   })
 
+  it.each([
+    [
+      'is not installed',
+      "Cannot find module 'better-sqlite3/package.json'\nRequire stack:",
+      'MODULE_NOT_FOUND',
+      'install',
+    ],
+    ['was never compiled', 'Could not locate the bindings file. Tried:\n → a\n → b', undefined, 'rebuild'],
+    ['was compiled for another Node', "The module 'x.node'\nwas compiled against", 'ERR_DLOPEN_FAILED', 'rebuild'],
+  ])('a package that %s: one clear line, and the command that mends just that', async (_what, text, code, command) => {
+    const cause = Object.assign(new Error(text), { code })
+    const error = await loadDriver([probe('node:sqlite', '3.46.1'), probe('better-sqlite3', cause)]).catch(
+      (caught: unknown) => caught,
+    )
+    const { message } = error as Error
+    const reason = command === 'install' ? 'not installed' : `installed without a binary for Node ${process.version}`
+    expect(message).toContain(`(node:sqlite with SQLite 3.46.1; better-sqlite3: ${reason}).`)
+    expect(message).toContain(`Run 'npm ${command} better-sqlite3`)
+    expect(message).not.toContain('\n')
+  })
+
   it('compares versions as numbers', () => {
     expect(isAtLeast('3.51.10', '3.51.3')).toBe(true)
     expect(isAtLeast('3.9.9', '3.51.3')).toBe(false)

@@ -43,6 +43,7 @@ const PROBES: readonly Probe[] = [
 /** The first driver of the ladder that loads and is new enough. @throws SPINE_NO_SQLITE with what was found */
 export async function loadDriver(probes: readonly Probe[] = PROBES): Promise<SqliteDriver> {
   const found: string[] = []
+  let binaryMissing = false
   for (const probe of probes) {
     try {
       const driver = await probe.load()
@@ -50,7 +51,9 @@ export async function loadDriver(probes: readonly Probe[] = PROBES): Promise<Sql
       if (isAtLeast(version, SQLITE_VERSION_MIN)) return { ...driver, name: probe.name, version }
       found.push(`${probe.name} with SQLite ${version}`)
     } catch (error) {
-      found.push(`${probe.name}: ${(error as Error).message.split('\n')[0]}`)
+      const reason = reasonOf(error)
+      if (reason === NO_BINARY) binaryMissing = true
+      found.push(`${probe.name}: ${reason}`)
     }
   }
   throw new SpineError(
@@ -59,9 +62,24 @@ export async function loadDriver(probes: readonly Probe[] = PROBES): Promise<Sql
     {
       value: found,
       limit: SQLITE_VERSION_MIN,
-      fix: "Run 'npm install better-sqlite3@12' with its install script allowed, or use Node 22.22 or later, which has SQLite built in.",
+      fix: `Run '${binaryMissing ? REBUILD : INSTALL}' with its install script allowed, or use Node 22.22 or later, which has SQLite built in.`,
     },
   )
+}
+
+const INSTALL = 'npm install better-sqlite3@12'
+/** npm finds a package that is there to be up to date, whether its install script ever ran or not. */
+const REBUILD = 'npm rebuild better-sqlite3 --ignore-scripts=false'
+const NOT_INSTALLED = 'not installed'
+const NO_BINARY = `installed without a binary for Node ${process.version}`
+
+/** One line for a person: what a loader says goes on with paths and stacks, and may begin with half a sentence. */
+function reasonOf(error: unknown): string {
+  const { code, message } = error as Error & { code?: string }
+  if (code === 'MODULE_NOT_FOUND' && message.includes("'better-sqlite3/")) return NOT_INSTALLED
+  // Never compiled, as by 'npm install --ignore-scripts'; or compiled for another Node.
+  if (message.startsWith('Could not locate the bindings file') || code === 'ERR_DLOPEN_FAILED') return NO_BINARY
+  return message.split('\n')[0] ?? ''
 }
 
 function versionOf(database: SqliteDatabase): string {
