@@ -25,7 +25,7 @@ export default defineConfig({
     ...(report === undefined ? {} : { outputFile: { json: report } }),
     projects: [
       // Beside the source, on the source: no build, no I/O.
-      { test: { ...shared, name: 'unit', include: ['src/**/*.test.ts'], testTimeout: 5_000 } },
+      { test: { ...shared, name: 'unit', include: ['src/**/*.test.ts'], testTimeout: 30_000 } },
       { test: { ...shared, name: 'tidy', include: ['tools/**/*.test.ts'] } },
       // What users get: these import the package by its own name, so `dist/` must be built (`npm test` does).
       { test: { ...shared, name: 'package', include: ['test/**/*.test.ts'], exclude: slow, testTimeout: 60_000 } },
