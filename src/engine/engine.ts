@@ -28,7 +28,10 @@ export interface Engine {
   open(): Promise<void>
   /** Waits for appends under way, then releases everything. Closing twice is fine. */
   close(): Promise<void>
-  /** Atomic commit by commit, in array order. @throws SPINE_LOG_FULL, SPINE_LOG_FAILED, SPINE_CLOSED, SPINE_READ_ONLY */
+  /**
+   * Atomic commit by commit, in array order. After SPINE_LOG_BUSY and SPINE_COMMIT_TOO_LARGE nothing of it is written, and
+   * others go on. @throws these, SPINE_LOG_FULL, SPINE_LOG_FAILED, SPINE_CLOSED, SPINE_READ_ONLY
+   */
   append(commits: readonly Commit[]): Promise<readonly AppendOutcome[]>
   /** At most `limit` records in sequence order (or the reverse). @throws SPINE_TRIMMED, SPINE_LOG_CORRUPT */
   read(query: ReadQuery): Promise<readonly LogRecord[]>

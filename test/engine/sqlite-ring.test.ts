@@ -33,7 +33,7 @@ describe('the way to the writer', () => {
     expect(data).toEqual(texts.flatMap((text, index) => [text, index]))
   })
 
-  it('a trim and a snapshot wait for the commits before them, also when those wait for room', async () => {
+  it('T1: a trim and a snapshot wait for the commits before them, also when those wait for room', async () => {
     const engine = await log.open()
     const appends = dense(1, 20).map((index) => engine.append([{ id: `w:${index}`, records: [LARGE] }]))
     const order: string[] = []
@@ -64,7 +64,7 @@ describe('the way to the writer', () => {
     expect(await engine.append([commit('before')])).toMatchObject([{ status: 'appended', first: 2 }])
   })
 
-  it('more than the limit waits: SPINE_LOG_BUSY, refused, and what waits is written all the same', async () => {
+  it('M4: more than the limit waits: SPINE_LOG_BUSY, refused, and what waits is written all the same', async () => {
     const engine = await log.open()
     const many = (prefix: string, count: number) =>
       dense(1, count).map((index) => ({ id: `${prefix}:${index}`, records: [LARGE] }))
@@ -77,7 +77,7 @@ describe('the way to the writer', () => {
     expect(await engine.append([commit('x:1')])).toMatchObject([{ status: 'appended', first: 21 }])
   })
 
-  it('a batch of thousands lets timers run while it is acknowledged', async () => {
+  it('A3: a batch of thousands lets timers run while it is acknowledged', async () => {
     const engine = await log.open()
     await engine.append([commit('warm')])
     let turns = 0
@@ -108,7 +108,7 @@ describe('when the writer thread ends', () => {
     return { engine, thread }
   }
 
-  it('whatever waits is SPINE_LOG_FAILED with an unknown outcome, and so is everything later', async () => {
+  it('T3: whatever waits is SPINE_LOG_FAILED with an unknown outcome, and so is everything later', async () => {
     const { engine, thread } = await opened()
     await engine.append([commit('w:1')])
     const waiting = [
