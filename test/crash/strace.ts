@@ -28,14 +28,14 @@ export function describeWithStrace(name: string, tests: () => void): void {
 
 /** Which calls, on which files. Calls on other files are neither counted nor disturbed. */
 export interface Calls {
-  readonly name: 'write' | 'sync'
+  readonly name: 'read' | 'write' | 'sync'
   readonly files: readonly string[]
 }
 
 export interface Fault extends Calls {
   /** In the words of strace: `error=EIO`, `signal=SIGKILL`. */
   readonly effect: string
-  /** The n-th such call of the writer thread, counted from 1; `7+`: that one and all behind it. */
+  /** The n-th such call of a thread, counted from 1; `7+`: that one and all behind it. */
   readonly when: string
 }
 
@@ -49,8 +49,8 @@ export interface Disturbed {
   readonly hit: boolean
 }
 
-/** SQLite writes with pwrite64 and syncs with either of the two, by how it was compiled. */
-const SYSTEM_CALLS = { write: 'pwrite64', sync: 'fsync,fdatasync' } as const
+/** SQLite syncs with either of the two, by how it was compiled. */
+const SYSTEM_CALLS = { read: 'pread64', write: 'pwrite64', sync: 'fsync,fdatasync' } as const
 /** Far more than a run takes. Whoever is still alive then hangs. */
 const HANG_MS = 60_000
 
@@ -81,7 +81,7 @@ export function runUnderStrace(trace: string, watched: Calls | Fault, args: read
         code,
         signal,
         stderr,
-        calls: lines.filter((line) => /\b(?:pwrite64|f(?:data)?sync)\(/.test(line)),
+        calls: lines.filter((line) => /\b(?:p(?:read|write)64|f(?:data)?sync)\(/.test(line)),
         hit,
       })
     })

@@ -1,4 +1,4 @@
-/** EIO and ENOSPC from the system calls of the writer, once and for good, at the n-th write and the n-th sync. */
+/** EIO and ENOSPC from the system calls on a log's files, once and for good: at the n-th write, sync and read. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { expectToldOfErrors, type Load, NumberedLog } from './numbered-log.ts'
 import { describeWithStrace } from './strace.ts'
@@ -9,7 +9,7 @@ const HEAVY: Load = { events: 140, fillerBytes: 250_000 }
 
 interface Target {
   readonly what: string
-  readonly name: 'write' | 'sync'
+  readonly name: 'read' | 'write' | 'sync'
   readonly of: 'log' | 'database' | 'lock'
   readonly load: Load
   readonly errors: readonly ('EIO' | 'ENOSPC')[]
@@ -24,6 +24,8 @@ const TARGETS: readonly Target[] = [
   { what: 'a sync of the log', name: 'sync', of: 'log', load: LOAD, errors: BOTH, opening: [3], working: [9] },
   { what: 'a write of the lock', name: 'write', of: 'lock', load: LOAD, errors: BOTH, opening: [5], working: [] },
   { what: 'a sync of the lock', name: 'sync', of: 'lock', load: LOAD, errors: ['EIO'], opening: [3], working: [] },
+  // By both threads: the writer's, and the one that asks whether a key was used before.
+  { what: 'a read of the log', name: 'read', of: 'log', load: LOAD, errors: ['EIO'], opening: [3], working: [12] },
   // The database file itself is written when it is created, and then by checkpoints alone.
   {
     what: 'a write of a checkpoint',

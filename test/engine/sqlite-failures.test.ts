@@ -254,6 +254,23 @@ describe('G7: after a failed write', () => {
     expect(await again.append([commit('x:2')])).toMatchObject([{ status: 'appended', first: 203 }])
   })
 
+  it('a look at the file that fails in the middle of an append is told as what it is, and its outcome as unknown', async () => {
+    await written()
+    log.change((file) => file.exec('ALTER TABLE keys RENAME COLUMN print TO other'))
+    const engine = await log.open()
+    const keyed = { ...commit('x:2'), key: { scope: 'thing', name: 'a', print: 'p' } }
+    const refused = await engine.append([keyed]).catch((error: unknown) => error)
+    expectError(refused, 'SPINE_LOG_CORRUPT')
+    expect(refused).toMatchObject({ outcome: 'refused' })
+    // x:1 is decided, and on its way to the writer, when the key of x:2 is looked up.
+    const unknown = await engine.append([commit('x:1'), keyed]).catch((error: unknown) => error)
+    expectError(unknown, 'SPINE_LOG_CORRUPT')
+    expect(unknown).toMatchObject({ outcome: 'unknown' })
+    await engine.close()
+    const again = await log.open()
+    expect(await again.append([commit('x:1')])).toMatchObject([{ status: 'duplicate', first: 201 }])
+  })
+
   it('a trim that fails is told, and the log goes on', async () => {
     await written()
     log.change((file) =>

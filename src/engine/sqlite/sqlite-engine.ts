@@ -145,7 +145,7 @@ export class SqliteEngine implements Engine {
     try {
       const writer = this.#requireSound()
       this.#requireRoom(commits, writer)
-      const outcomes = commits.map((commit) => this.#decide(commit, writer))
+      const outcomes = this.#decideAll(commits, writer)
       let at = 0
       for (const outcome of outcomes) at = Math.max(at, restsOn(outcome))
       return at > this.#acknowledgements.told ? this.#acknowledgements.wait(at, outcomes) : Promise.resolve(outcomes)
@@ -182,6 +182,16 @@ export class SqliteEngine implements Engine {
 
   async trim(before: Sequence): Promise<void> {
     await this.#requireSound().call({ kind: 'trim', before })
+  }
+
+  /** A look at the file may fail in the middle: the commits before it are on their way then, and nobody was told. */
+  #decideAll(commits: readonly Commit[], writer: WriterThread): readonly AppendOutcome[] {
+    const before = this.#last
+    try {
+      return commits.map((commit) => this.#decide(commit, writer))
+    } catch (error) {
+      throw this.#last === before ? error : Object.assign(error as Error, { outcome: 'unknown' })
+    }
   }
 
   #decide(commit: Commit, writer: WriterThread): AppendOutcome {

@@ -6,7 +6,7 @@ import { limits } from '../../kernel/limits.ts'
 import type { ReadQuery, Snapshot } from '../engine.ts'
 import { matchesQuery } from '../matches-query.ts'
 import { corrupt, decodeRow, type CommitRow } from './commit-row.ts'
-import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.ts'
+import type { SqliteDatabase, SqliteStatement, SqlValue } from './sqlite-driver.ts'
 import { translated } from './sqlite-file.ts'
 
 const ROWS_PER_QUERY = 512
@@ -26,15 +26,14 @@ export class SqliteReader {
   }
 
   head(): Sequence {
-    return translated(this.#path, () => {
-      const { head } = this.#prepare('SELECT max(last) AS head FROM commits').get() as { head: number | null }
-      return head ?? this.trimmed()
-    })
+    const { head } = this.#get('SELECT max(last) AS head FROM commits') as { head: number | null }
+    return head ?? this.trimmed()
   }
 
   /** Sequence of the last record that was trimmed away. */
   trimmed(): Sequence {
-    return (this.#prepare("SELECT value FROM meta WHERE name = 'trimmed'").get() as { value: number }).value
+    const row = this.#get("SELECT value FROM meta WHERE name = 'trimmed'") as { value: number }
+    return row.value
   }
 
   /** @throws SPINE_TRIMMED when what follows `after` is not all there */
@@ -44,7 +43,7 @@ export class SqliteReader {
   }
 
   heads(): Map<string, Sequence> {
-    const rows = this.#prepare('SELECT name, at FROM heads').all() as { name: string; at: number }[]
+    const rows = this.#all('SELECT name, at FROM heads') as { name: string; at: number }[]
     return new Map(rows.map(({ name, at }) => [name, at]))
   }
 
@@ -52,18 +51,19 @@ export class SqliteReader {
     scope: string,
     name: string,
   ): { readonly print: string; readonly first: Sequence; readonly last: Sequence } | undefined {
-    return this.#prepare('SELECT print, first, last FROM keys WHERE scope = ? AND name = ?').get(scope, name) as never
+    return this.#get('SELECT print, first, last FROM keys WHERE scope = ? AND name = ?', scope, name) as never
   }
 
   /** Ids of the newest commits, for recognising a repeated one after a reopen. */
   recentCommits(): readonly { readonly id: string; readonly first: Sequence; readonly last: Sequence }[] {
-    return this.#prepare(
+    return this.#all(
       'SELECT id, first, last FROM commits UNION ALL SELECT id, first, last FROM trimmed ORDER BY first DESC LIMIT ?',
-    ).all(limits.commitIdWindow) as never
+      limits.commitIdWindow,
+    ) as never
   }
 
   snapshot(name: string): Snapshot | undefined {
-    const row = this.#prepare('SELECT at, state FROM snapshots WHERE name = ?').get(name) as
+    const row = this.#get('SELECT at, state FROM snapshots WHERE name = ?', name) as
       | { at: number; state: Uint8Array | null }
       | undefined
     // node:sqlite of Node 22 binds an empty array as NULL.
@@ -72,7 +72,7 @@ export class SqliteReader {
 
   /** Changes when any other connection has committed. */
   dataVersion(): number {
-    return (this.#prepare('PRAGMA data_version').get() as { data_version: number }).data_version
+    return (this.#get('PRAGMA data_version') as { data_version: number }).data_version
   }
 
   close(): void {
@@ -161,6 +161,15 @@ export class SqliteReader {
       expected = backwards ? first - 1 : last + 1
     }
     return expected
+  }
+
+  /** A question of its own, outside of `#atOnce`: a disk that cannot be read is told in our words here too. */
+  #get(sql: string, ...values: SqlValue[]): unknown {
+    return translated(this.#path, () => this.#prepare(sql).get(...values))
+  }
+
+  #all(sql: string, ...values: SqlValue[]): unknown[] {
+    return translated(this.#path, () => this.#prepare(sql).all(...values))
   }
 
   #prepare(sql: string): SqliteStatement {

@@ -185,7 +185,15 @@ export class WriterThread {
 }
 
 function errorOf({ code, message, value, limit, fix, outcome }: ErrorParts): SpineError {
-  return new SpineError(code as ErrorCode, message, { value, limit, outcome, ...(fix === undefined ? {} : { fix }) })
+  const error = new SpineError(code as ErrorCode, message, {
+    value,
+    limit,
+    outcome,
+    ...(fix === undefined ? {} : { fix }),
+  })
+  // It was made in the other thread: frames of this one would show people our own inside, and nothing of theirs.
+  error.stack = `${error.name}: ${error.message}`
+  return error
 }
 
 function stopped(cause?: unknown): SpineError {
