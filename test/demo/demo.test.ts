@@ -61,6 +61,19 @@ describe('spine demo', () => {
     expect(readdirSync(directory)).toEqual([])
   })
 
+  it('kills at moments by chance with --kill-seed, and says which', async () => {
+    const ended = await runSpine(['demo', '--json', '--kill', '4', '--kill-seed', 'night 7', ...QUICK], {
+      temporary: directory,
+    })
+    expect(ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('4 times at moments by chance (seed night 7)'),
+    })
+    const { kills } = resultOf(ended) as { kills: number }
+    expect(kills).toBeGreaterThan(0)
+    expect(resultOf(ended)).toMatchObject({ effects: CLEAN })
+  })
+
   it('runs in memory, and on the first conversations only', async () => {
     const ended = await runSpine(['demo', '--engine', 'memory', '--limit', '2', '--json', ...QUICK], {
       temporary: directory,

@@ -14,6 +14,7 @@ interface Flags {
   readonly dialogues?: string
   readonly engine?: string
   readonly kill?: string
+  readonly killSeed?: string
   readonly inFlight: string
   readonly modelMs: string
   readonly serviceMs: string
@@ -39,6 +40,7 @@ export function demoCommand(): Command {
         `kill the working process n times in the middle (${KILLS_DEFAULT} without a number)`,
       ).preset(KILLS_DEFAULT),
     )
+    .option('--kill-seed <text>', 'kill at moments by chance, which this text decides, instead of at the worst ones')
     .option('--in-flight <n>', 'conversations under way at once', '16')
     .option('--model-ms <ms>', 'how long the stand-in for the model takes: 5, or 2..8', '2..8')
     .option('--service-ms <ms>', 'how long a service takes', '1..4')
@@ -59,6 +61,7 @@ async function runDemoCommand(flags: Flags): Promise<void> {
     dialoguesPath: flags.dialogues ?? ownConversations(),
     engineUrl: flags.engine,
     kills,
+    killSeed: flags.killSeed,
     inFlight: wholeNumber('--in-flight', flags.inFlight, IN_FLIGHT_MAX),
     modelLatency: parseLatency(flags.modelMs),
     serviceLatency: parseLatency(flags.serviceMs),

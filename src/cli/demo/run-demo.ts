@@ -12,6 +12,7 @@ import type { DemoReport } from './demo-result.ts'
 import { type Dialogue, readDialogues } from './dialogue.ts'
 import type { Display } from './display.ts'
 import { describeLatency, type Latency } from './latency.ts'
+import { KillMoments } from './kill-moments.ts'
 import { KillPlan } from './kill-plan.ts'
 import { readAttempts } from './ledger.ts'
 import { type Observation, observeLog, readRecords } from './observe-log.ts'
@@ -25,6 +26,8 @@ export interface DemoOptions {
   /** Default: a new SQLite file in a temporary directory. */
   readonly engineUrl: string | undefined
   readonly kills: number
+  /** Kill at moments that come from it, not at the worst ones. */
+  readonly killSeed: string | undefined
   readonly inFlight: number
   readonly modelLatency: Latency
   readonly serviceLatency: Latency
@@ -73,8 +76,10 @@ async function play(
       since,
       shown: chooseShown(dialogues),
     }
-    const plan = new KillPlan(options.kills, scoreboard.turns)
-    const finished = await superviseWorker({ config, plan, services, scoreboard, display, signal })
+    const { kills, killSeed } = options
+    const plan = new KillPlan(killSeed === undefined ? kills : 0, scoreboard.turns)
+    const moments = killSeed === undefined ? undefined : new KillMoments(kills, killSeed)
+    const finished = await superviseWorker({ config, plan, moments, services, scoreboard, display, signal })
     const observation = finished.observation ?? (await observeFile(engineUrl, since, finished.at))
     return judge(dialogues, scoreboard, checkLedger(dialogues, await readAttempts(ledgerPath)), finished, observation)
   } finally {
@@ -134,7 +139,8 @@ function flawsOfLog(log: Observation, finished: Finished, turns: number, effects
 
 function introduce(options: DemoOptions, dialogues: readonly Dialogue[], place: DemoPlace): readonly string[] {
   const effects = dialogues.reduce((count, dialogue) => count + dialogue.effects.length, 0)
-  const kills = `${options.kills} times in the middle, the working process is killed (SIGKILL) and started again.`
+  const when = options.killSeed === undefined ? 'in the middle' : `at moments by chance (seed ${options.killSeed})`
+  const kills = `${options.kills} times ${when}, the working process is killed (SIGKILL) and started again.`
   return [
     'A customer-service office on one durable log.',
     '',

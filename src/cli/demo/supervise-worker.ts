@@ -2,12 +2,14 @@
  * Keeps the working process at work: kills it when the plan says so, starts it again at once, listens to it.
  *
  * A kill that is due waits for the worst moment: a service has carried out an effect, and its answer has not arrived.
- * With several conversations in flight the others are at that moment just anywhere.
+ * With several conversations in flight the others are at that moment just anywhere. With `moments` it kills by chance
+ * instead, and also while the process is still starting.
  */
 import type { ChildProcess } from 'node:child_process'
 import { CommandError } from '../command-error.ts'
 import { ended, startChildProcess } from './child-process.ts'
 import type { Display } from './display.ts'
+import type { KillMoment, KillMoments } from './kill-moments.ts'
 import type { KillPlan } from './kill-plan.ts'
 import type { Scoreboard } from './scoreboard.ts'
 import type { Services } from './services.ts'
@@ -18,6 +20,7 @@ export type Finished = Extract<WorkerMessage, { readonly kind: 'finished' }>
 export interface SuperviseOptions {
   readonly config: WorkerProcessConfig
   readonly plan: KillPlan
+  readonly moments: KillMoments | undefined
   readonly services: Services
   readonly scoreboard: Scoreboard
   readonly display: Display
@@ -40,6 +43,8 @@ export async function superviseWorker(options: SuperviseOptions): Promise<Finish
 class WorkingLife {
   readonly #options: SuperviseOptions
   readonly #child: ChildProcess
+  readonly #moment: KillMoment | undefined
+  readonly #startedAt = performance.now()
   #killedAt: number | undefined
   #killTimer: NodeJS.Timeout | undefined
   #finished: Finished | undefined
@@ -51,6 +56,8 @@ class WorkingLife {
     const script = new URL('./worker-process.js', import.meta.url)
     this.#child = startChildProcess(script, config, (line) => display.line(`  ${line}`))
     this.#child.on('message', (message: WorkerMessage) => this.#hear(message))
+    this.#moment = options.moments?.take()
+    this.#killIn('starting')
   }
 
   /** Resolves with `undefined` when it was killed as planned, rejects when it ended in any other way. */
@@ -76,10 +83,12 @@ class WorkingLife {
   }
 
   #hear(message: WorkerMessage): void {
-    const { scoreboard, display, plan } = this.#options
+    const { scoreboard, display, plan, moments } = this.#options
     switch (message.kind) {
       case 'ready':
         scoreboard.ready()
+        moments?.started(performance.now() - this.#startedAt)
+        this.#killIn('working')
         break
       case 'resumed':
         scoreboard.resumed(message.dialogue, message.turns)
@@ -99,6 +108,10 @@ class WorkingLife {
       case 'failed':
         this.#failure = message.message
     }
+  }
+
+  #killIn(phase: KillMoment['phase']): void {
+    if (this.#moment?.phase === phase) this.#killTimer = setTimeout(() => this.#kill(), this.#moment.delayMs)
   }
 
   #orderKill(): void {
