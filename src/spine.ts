@@ -51,7 +51,7 @@ export interface Spine {
    * Puts an event on the log. Resolves when it is durable and this process has folded it.
    *
    * @throws SPINE_SCHEMA_INVALID, SPINE_PAYLOAD_NOT_JSON, SPINE_PAYLOAD_TOO_LARGE, SPINE_PAYLOAD_TOO_DEEP,
-   *   SPINE_KEY_REUSED, SPINE_DEADLINE_PAST, SPINE_LOG_FULL, SPINE_LOG_FAILED, SPINE_CLOSED
+   *   SPINE_KEY_REUSED, SPINE_DEADLINE_PAST, SPINE_LOG_BUSY, SPINE_LOG_FULL, SPINE_LOG_FAILED, SPINE_CLOSED
    * @example const { request } = await spine.publish(Inquiry, { text: 'a haircut' }, { session: 'customer-42' })
    */
   publish<Event extends AnyEventType>(type: Event, data: InputOf<Event>, options?: PublishOptions): Promise<Published>

@@ -3,6 +3,7 @@
  *
  * P1  A promise of `append` resolves after this process's fold has passed the commit.
  * P2  Once the log has failed, nothing more is tried: every later append rejects with the same error.
+ * P3  When the log is busy, whoever publishes is told; what runs write waits, in order, and is never given up.
  */
 import type { AppendOutcome, Commit, Engine } from '../engine/engine.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -17,6 +18,8 @@ export type Settled = (outcome: AppendOutcome | undefined, error?: unknown) => v
 interface Waiting {
   readonly commit: Commit
   readonly settled: Settled
+  /** Whoever asked is told when the log is busy; the work of runs waits instead. */
+  readonly isRefusable: boolean
 }
 
 export class Appender {
@@ -30,6 +33,8 @@ export class Appender {
   #counter = 0
   #turn: Waiting[] = []
   #failure: unknown
+  /** The log was busy: the turn waits for the event loop to turn, and what is asked for meanwhile waits behind it. */
+  #isPostponed = false
 
   constructor(
     engine: Engine,
@@ -51,22 +56,22 @@ export class Appender {
   }
 
   /** @throws SPINE_COMMIT_TOO_LARGE at once; what the engine throws later. */
-  append(draft: CommitDraft): Promise<AppendOutcome> {
+  append(draft: CommitDraft, isRefusable = false): Promise<AppendOutcome> {
     return new Promise((resolve, reject) => {
-      this.post(draft, (outcome, error) => (outcome === undefined ? reject(error) : resolve(outcome)))
+      this.post(draft, (outcome, error) => (outcome === undefined ? reject(error) : resolve(outcome)), isRefusable)
     })
   }
 
   /** `append` without a promise, for what is written most. Never throws. */
-  post(draft: CommitDraft, settled: Settled): void {
+  post(draft: CommitDraft, settled: Settled, isRefusable = false): void {
     const refusal = this.#failure ?? tooLarge(draft)
     if (refusal !== undefined) {
       settled(undefined, refusal)
       return
     }
     const commit: Commit = { ...draft, id: this.#nextId() }
-    this.#turn.push({ commit, settled })
-    if (this.#turn.length === 1) queueMicrotask(() => void this.#flush())
+    this.#turn.push({ commit, settled, isRefusable })
+    if (this.#turn.length === 1 && !this.#isPostponed) queueMicrotask(() => void this.#flush())
   }
 
   #nextId(): string {
@@ -112,8 +117,25 @@ export class Appender {
     }
   }
 
+  #postpone(turn: readonly Waiting[], error: SpineError): void {
+    const waiting = turn.filter(({ isRefusable }) => !isRefusable)
+    this.#turn = [...waiting, ...this.#turn]
+    if (!this.#isPostponed) {
+      this.#isPostponed = true
+      setImmediate(() => {
+        this.#isPostponed = false
+        void this.#flush()
+      })
+    }
+    for (const { settled, isRefusable } of turn) if (isRefusable) settled(undefined, error)
+  }
+
   #refused(turn: readonly Waiting[], error: unknown): void {
     if (!this.#underWay.delete(turn)) return
+    if (SpineError.is(error, 'SPINE_LOG_BUSY')) {
+      this.#postpone(turn, error)
+      return
+    }
     if (this.#failure === undefined) {
       this.#failure = error
       this.#onFailed(error)

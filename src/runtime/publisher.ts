@@ -181,7 +181,7 @@ export class Publisher {
 
   async #append(draft: Draft): Promise<Published> {
     const { key, guards } = draft
-    const outcome = await this.#runtime.append({
+    const outcome = await this.#runtime.appendOrRefuse({
       guards,
       records: [draft.record],
       ...(key === undefined ? {} : { key }),
@@ -200,7 +200,7 @@ export class Publisher {
       )
     }
     const guards = drafts.flatMap((draft) => draft.guards)
-    const outcome = await this.#runtime.append({ guards, records: drafts.map((draft) => draft.record) })
+    const outcome = await this.#runtime.appendOrRefuse({ guards, records: drafts.map((draft) => draft.record) })
     return Promise.all(drafts.map((draft, index) => this.#published(draft, outcome, index)))
   }
 

@@ -224,6 +224,11 @@ export class Runtime implements RunHost {
     return this.#appender.append(commit)
   }
 
+  /** For what somebody outside asked for: refused with SPINE_LOG_BUSY when too much waits to be written. */
+  appendOrRefuse(commit: CommitDraft): Promise<AppendOutcome> {
+    return this.#appender.append(commit, true)
+  }
+
   post(commit: CommitDraft, settled: Settled): void {
     this.#appender.post(commit, settled)
   }
