@@ -35,7 +35,7 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   const agent = state.agents[index] as AgentState
   agent.registration = (from.registration ?? undefined) as SystemData<'spine.agent.registered'> | undefined
   agent.since = from.since
-  agent.subscribed = new Map(Object.entries(from.subscribed))
+  agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
   for (const type of agent.subscribed.keys()) {
     typeIndex(state, type)

@@ -267,6 +267,6 @@ describe('encodeState', () => {
     expect(agentNamed(state, 'ann')).toBeUndefined()
     const { log, view } = world()
     log.start('ann')
-    expect(view().agents).toEqual([{ holds: [], name: 'ann', registration: null, since: 0, subscribed: {}, open: 1 }])
+    expect(view().agents).toEqual([{ holds: [], name: 'ann', registration: null, since: 0, subscribed: [], open: 1 }])
   })
 })

@@ -4,7 +4,7 @@
  *
  * S4  It holds all of the state: what is folded after it is the same, whether the state was read back or never written.
  */
-import { canonicalJson, type Json } from '../kernel/json.ts'
+import { type Json, withSortedKeys } from '../kernel/json.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { deliveryId, type AgentState, type RunState, type SpineState } from './state.ts'
 
@@ -16,7 +16,8 @@ export type EncodedDelivery = ReturnType<typeof deliveryJson>
 export type EncodedRun = NonNullable<ReturnType<typeof runJson>>
 
 export function encodeState(state: SpineState): string {
-  return canonicalJson(stateJson(state) as unknown as Json)
+  // Every object below is written out in one order, so its text is canonical without sorting a key again.
+  return JSON.stringify(stateJson(state))
 }
 
 function stateJson(state: SpineState) {
@@ -72,9 +73,9 @@ function agentJson(agent: AgentState) {
   const holds = [...agent.holds].map(([key, { mode, letters }]) => ({ key, mode, letters })).sort(byText('key'))
   return {
     name,
-    registration: (registration ?? null) as Json,
+    registration: withSortedKeys((registration ?? null) as Json),
     since,
-    subscribed: Object.fromEntries(subscribed),
+    subscribed: [...subscribed].map(([type, from]) => ({ type, from })).sort(byText('type')),
     open,
     holds,
   }

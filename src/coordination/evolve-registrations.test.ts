@@ -59,7 +59,7 @@ describe('removal', () => {
     log.remove('one')
     expect(work()).toEqual([])
     expect(marks().filter(({ kind }) => kind === 'rest')).toHaveLength(2)
-    expect(view().agents).toEqual([{ holds: [], name: 'one', registration: null, since: 1, subscribed: {}, open: 0 }])
+    expect(view().agents).toEqual([{ holds: [], name: 'one', registration: null, since: 1, subscribed: [], open: 0 }])
     log.event('inquiry.received', { session: 's' })
     expect(work()).toEqual([])
   })

@@ -136,6 +136,15 @@ export function freezeJson<Value extends Json>(value: Value): Value {
   return value
 }
 
+/** The same value with the keys of every object in order. */
+export function withSortedKeys(value: Json): Json {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((item: Json) => withSortedKeys(item))
+  const entries = Object.entries(value as { readonly [key: string]: Json })
+  entries.sort(([left], [right]) => (left < right ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, item]) => [key, withSortedKeys(item)]))
+}
+
 /** The same text for the same value whatever the order of its keys: for fingerprints and for comparing states. */
 export function canonicalJson(value: Json): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)

@@ -28,7 +28,12 @@ export const LIMIT_TABLE = {
   recordCacheRecords: limit(4_000, 'records', 'recent records kept in memory for dispatch'),
   sessionCacheSessions: limit(10_000, 'sessions', 'session states kept in memory; others are read from the log'),
   snapshotEveryRecords: limit(50_000, 'records', 'folded between two snapshots of the state, and at most at a start'),
-  snapshotInlineMax: limit(1_000, 'deliveries', 'open work whose state is encoded without a thread: a few ms'),
+  snapshotInlineMax: limit(2_000, 'deliveries', 'open work whose state is encoded without a thread: a few ms'),
+  snapshotThreadEveryMs: limit(
+    30_000,
+    'ms',
+    'between two snapshots of much open work, whose thread folds every record again',
+  ),
   errorCharactersMax: limit(2_000, 'characters', 'an error message or stack kept on the log'),
 } as const
 

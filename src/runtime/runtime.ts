@@ -108,7 +108,7 @@ export class Runtime implements RunHost {
     )
     this.#dispatcher = new Dispatcher(this, hosted)
     this.#owner = new LaneOwner(this)
-    this.#snapshots = new Snapshots(engine)
+    this.#snapshots = new Snapshots(engine, clock)
   }
 
   get state() {

@@ -12,6 +12,7 @@ import { encodeState } from '../coordination/encode-state.ts'
 import type { SpineState } from '../coordination/state.ts'
 import type { Engine, ObserverSource } from '../engine/engine.ts'
 import type { Sequence } from '../event/sequence.ts'
+import type { Clock } from '../kernel/clock.ts'
 import { limits } from '../kernel/limits.ts'
 import { KERNEL_SNAPSHOT } from './load-state.ts'
 
@@ -20,13 +21,18 @@ export type SnapshotOrder = ObserverSource
 
 export class Snapshots {
   readonly #engine: Engine
+  readonly #clock: Clock
   #savedAt: Sequence = 0
   #thread: Worker | undefined
   #isSaving = false
+  /** Since when much open work has been saved, or the process has run, absolute ms. */
+  #threadAtMs: number
   #isStopped = false
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, clock: Clock) {
     this.#engine = engine
+    this.#clock = clock
+    this.#threadAtMs = clock.now()
   }
 
   /** What is on the log below is saved already. */
@@ -39,8 +45,10 @@ export class Snapshots {
     if (state.at - this.#savedAt < limits.snapshotEveryRecords || this.#isSaving || this.#isStopped) return
     const source = this.#engine.observer?.()
     if (source === undefined) return
+    const isLittle = openWork(state) <= limits.snapshotInlineMax
+    if (!isLittle && this.#clock.now() - this.#threadAtMs < limits.snapshotThreadEveryMs) return
     this.#isSaving = true
-    if (openWork(state) <= limits.snapshotInlineMax) this.#save(state.at, encodeState(state))
+    if (isLittle) this.#save(state.at, encodeState(state))
     else this.#saveInThread(source)
   }
 
@@ -52,6 +60,7 @@ export class Snapshots {
   #saveInThread(source: ObserverSource): void {
     const thread = new Worker(new URL('./snapshot-thread.js', import.meta.url), { workerData: source, execArgv: [] })
     this.#thread = thread
+    this.#threadAtMs = this.#clock.now()
     thread.unref()
     thread.once('message', ({ at, state }: { readonly at: Sequence; readonly state: string }) => this.#save(at, state))
     // Without a listener an error of the thread would be one of the process (B1).

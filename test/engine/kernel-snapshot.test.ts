@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   agent,
+  type Clock,
   createSpine,
   encodeState,
   type Engine,
@@ -29,6 +30,22 @@ const sleeping = agent('sleeping', { on: Inquiry, concurrency: 4 }, async (_evt,
   await ctx.sleep('1h')
 })
 
+/** A thread is started every 30 s at most, the first one 30 s after the start: here they have passed at once. */
+function laterClock(): Clock {
+  let skewMs = 0
+  setTimeout(() => {
+    skewMs = 31_000
+  }, 200)
+  return {
+    now: () => Date.now() + skewMs,
+    setTimer: (at, fire) => {
+      const handle = setTimeout(fire, Math.max(0, Math.min(at - Date.now() - skewMs, 1_000_000)))
+      handle.unref()
+      return { cancel: () => clearTimeout(handle) }
+    },
+  }
+}
+
 async function fill(spine: Spine): Promise<void> {
   for (let sent = 0; sent < RECORDS; sent += 250) {
     const batch = Array.from({ length: 250 }, (_, index) => message(Numbered, { n: sent + index }, { session: 's' }))
@@ -47,13 +64,13 @@ async function saved(engine: Engine): Promise<number> {
 
 it.each([
   ['little', 3],
-  ['much, by a thread', 1_200],
+  ['much, by a thread', 2_200],
 ])(
   '%s open work: the state read back is that of the whole log, and goes on',
   async (name, open) => {
     const path = join(folder, `${open}.db`)
     const engine = sqlite(path)
-    const one = await createSpine({ engine, agents: [sleeping], logger: { warn: () => {} } })
+    const one = await createSpine({ engine, agents: [sleeping], clock: laterClock(), logger: { warn: () => {} } })
     const opened = Array.from({ length: open }, (_, index) =>
       one.publish(Inquiry, { text: name }, { session: `s${index}` }),
     )
