@@ -100,6 +100,11 @@ export class DeliveryTable {
     this.#free.push(row)
   }
 
+  /** Whether anything that this record opened is still open. */
+  hasSource(source: Sequence): boolean {
+    return this.#bySource.has(source)
+  }
+
   find(source: Sequence, agent: number): Row {
     let row = this.#bySource.get(source) ?? 0
     while (row !== 0 && this.agent[row] !== agent) row = this.#sibling[row] as Row

@@ -25,6 +25,11 @@ export const LIMIT_TABLE = {
   concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
   readRecordsMax: limit(1_000, 'records', 'one page of a read'),
   commitIdWindow: limit(10_000, 'commits', 'how far back a repeated commit id is recognised after a reopen'),
+  waitingRecordsMax: limit(
+    20_000,
+    'records',
+    'kept in memory for deliveries that wait; others are read when their turn comes',
+  ),
   recordCacheRecords: limit(4_000, 'records', 'recent records kept in memory for dispatch'),
   sessionCacheSessions: limit(10_000, 'sessions', 'session states kept in memory; others are read from the log'),
   snapshotEveryRecords: limit(50_000, 'records', 'folded between two snapshots of the state, and at most at a start'),

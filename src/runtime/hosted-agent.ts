@@ -8,6 +8,7 @@ import {
 } from '../agent/agent.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'
+import { isSystemType, type LogRecord } from '../event/record.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Json } from '../kernel/json.ts'
@@ -58,6 +59,8 @@ export class HostedAgents {
   /** By name, the highest version of each. */
   readonly current = new Map<string, HostedAgent>()
   readonly #versions = new Map<string, HostedAgent>()
+  /** Event types that they react to. */
+  readonly #heardTypes = new Set<string>()
 
   /** @throws SPINE_AGENT_INVALID when two share a name and a version. */
   constructor(agents: readonly AnyAgent[]) {
@@ -73,8 +76,16 @@ export class HostedAgents {
       })
     }
     this.#versions.set(`${name}@${version}`, agent)
+    for (const { type } of subscriptionsOf(agent.options)) this.#heardTypes.add(type)
     const known = this.current.get(name)
     if (known === undefined || VERSIONS.compare(version, known.version) > 0) this.current.set(name, agent)
+  }
+
+  /** Whether a record gives work to an agent of this process, as far as its type and target tell. */
+  hears({ type, data }: LogRecord): boolean {
+    if (!isSystemType(type)) return this.#heardTypes.has(type)
+    const { target, handoff } = data as { readonly target?: string; readonly handoff?: { readonly target: string } }
+    return this.current.has(handoff?.target ?? target ?? '')
   }
 
   versionOf(name: string, version: string): HostedAgent | undefined {

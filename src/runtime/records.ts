@@ -1,6 +1,7 @@
 /**
- * Records by sequence and roots by request: recent ones from memory, older ones from the engine. A dispatch in the
- * steady state reads nothing from the disk.
+ * Records by sequence and roots by request: those that open work waits for and the last few from memory, others from the
+ * engine. A dispatch in the steady state reads nothing from the disk, and what nobody waits for is soon let go: a record
+ * that is kept for long costs the collector more than it cost to make.
  */
 import type { Engine } from '../engine/engine.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
@@ -12,6 +13,8 @@ import { limits } from '../kernel/limits.ts'
 export class Records {
   readonly #engine: Engine
   readonly #recent: (LogRecord | undefined)[] = new Array(limits.recordCacheRecords)
+  /** What opened deliveries that are still open here. */
+  readonly #waitedFor = new Map<Sequence, LogRecord>()
   readonly #roots = new BoundedMap<string, LogRecord>(limits.recordCacheRecords)
 
   constructor(engine: Engine) {
@@ -25,7 +28,19 @@ export class Records {
       this.#rememberRoot(record)
   }
 
+  /** A delivery that runs here was opened by it. Beyond the bound it is read from the log when its turn comes. */
+  keep(record: LogRecord): void {
+    if (this.#waitedFor.size < limits.waitingRecordsMax) this.#waitedFor.set(record.sequence, record)
+  }
+
+  /** Nothing waits for it any more. */
+  letGo(sequence: Sequence): void {
+    this.#waitedFor.delete(sequence)
+  }
+
   recent(sequence: Sequence): LogRecord | undefined {
+    const waited = this.#waitedFor.get(sequence)
+    if (waited !== undefined) return waited
     const record = this.#recent[sequence % limits.recordCacheRecords]
     return record?.sequence === sequence ? record : undefined
   }

@@ -86,7 +86,7 @@ export class Run {
   #enterFromMemory(): boolean {
     const { host } = this
     const source = host.records.recent(this.source)
-    const root = source === undefined ? undefined : host.records.recentRoot(source.request)
+    const root = source === undefined || source.hops === 0 ? source : host.records.recentRoot(source.request)
     const session = source === undefined ? undefined : host.sessions.recent(source.session)
     if (source === undefined || root === undefined || session === undefined || host.state.runs.has(this.row))
       return false

@@ -37,6 +37,7 @@ import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
 import { SessionStates } from './session-states.ts'
 import { Snapshots } from './snapshots.ts'
+import { RequestEnds } from './request-ends.ts'
 import { StartedRuns } from './started-runs.ts'
 
 export interface RuntimeOptions {
@@ -79,8 +80,7 @@ export class Runtime implements RunHost {
   #timerAt = Number.POSITIVE_INFINITY
   #failure: unknown
   #closed = false
-  /** How requests ended that began while this process has owned the log; bounded, and only a shortcut. */
-  readonly #ended = new Map<string, 'cancelled' | 'expired'>()
+  readonly #ends = new RequestEnds()
 
   constructor({ engine, hosted, logger, clock, random, interception }: RuntimeOptions) {
     this.engine = engine
@@ -142,7 +142,7 @@ export class Runtime implements RunHost {
   endOf(request: string): 'cancelled' | 'expired' | 'unknown' | undefined {
     const root = this.records.recentRoot(request)
     if (root === undefined || root.sequence <= this.#claimed) return 'unknown'
-    return this.#ended.get(request)
+    return this.#ends.of(request)
   }
 
   get liveRuns(): Iterable<Run> {
@@ -326,17 +326,12 @@ export class Runtime implements RunHost {
 
   #remember(record: LogRecord): void {
     this.records.remember(record)
+    if (this.state.deliveries.hasSource(record.sequence) && this.#hosted.hears(record)) this.records.keep(record)
     this.sessions.remember(record)
-    if (record.type === 'spine.request.cancelled' || record.type === 'spine.request.expired') this.#rememberEnd(record)
+    this.#ends.remember(record)
     if (this.onRecord.size > 0) for (const listener of this.onRecord) listener(record)
     if (record.type === 'spine.lane.claimed' && this.#claimed !== 0 && record.sequence > this.#claimed)
       this.#fail(this.#laneLost())
-  }
-
-  #rememberEnd(record: LogRecord): void {
-    // A root is forgotten after as many others; its end need not be kept longer.
-    if (this.#ended.size >= limits.recordCacheRecords) this.#ended.clear()
-    this.#ended.set(record.request, record.type === 'spine.request.cancelled' ? 'cancelled' : 'expired')
   }
 
   #folded(marks: readonly Mark[]): void {
@@ -344,7 +339,7 @@ export class Runtime implements RunHost {
       if (mark.kind === 'ready') this.#dispatcher.ready(mark.row, mark.source)
       else if (mark.kind === 'outcome')
         this.#dispatcher.runOf(mark.row, mark.source)?.receive(mark.command, mark.record)
-      else if (mark.kind === 'ended') this.#dispatcher.runOf(mark.row, mark.source)?.ended(mark.record)
+      else if (mark.kind === 'ended') this.#endedHere(mark)
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
     }
@@ -362,6 +357,11 @@ export class Runtime implements RunHost {
       this.#timerAt = Number.POSITIVE_INFINITY
       this.tick()
     })
+  }
+
+  #endedHere({ row, source, record }: Extract<Mark, { kind: 'ended' }>): void {
+    this.#dispatcher.runOf(row, source)?.ended(record)
+    if (!this.state.deliveries.hasSource(source)) this.records.letGo(source)
   }
 
   /** Rides along with a batch that goes out anyway, and is not awaited. */
