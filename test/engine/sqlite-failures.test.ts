@@ -1,7 +1,7 @@
 /** What goes wrong with a file has a code and a way out, and leaves the file as it is: every code an engine can raise. */
 import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ErrorCode, SpineError } from 'event-spine'
+import { type Engine, type ErrorCode, SpineError } from 'event-spine'
 import { sqlite } from 'event-spine/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { commit, dense, everything, LogFile, record } from './log-file.ts'
@@ -253,6 +253,27 @@ describe('G7: after a failed write', () => {
     expect(await again.head()).toBe(202)
     expect(await again.append([commit('x:2')])).toMatchObject([{ status: 'appended', first: 203 }])
   })
+
+  it.each([
+    ['trim', 'BEFORE DELETE ON commits', (engine: Engine) => engine.trim(50)],
+    ['snapshot', 'BEFORE INSERT ON snapshots', (engine: Engine) => engine.writeSnapshot('kernel', 1, Uint8Array.of(1))],
+  ] as const)(
+    'a %s that fails is a failed write too: nothing behind it is acknowledged',
+    async (_what, when, write) => {
+      await written()
+      log.change((file) => file.exec(`CREATE TRIGGER refuse ${when} BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END`))
+      const engine = await log.open()
+      // One turn: the append is on its way when the write before it fails.
+      const results = await Promise.allSettled([write(engine), engine.append([commit('x:1')])])
+      for (const result of [...results, ...(await Promise.allSettled([engine.append([commit('x:2')])]))])
+        expectError((result as PromiseRejectedResult).reason, 'SPINE_LOG_FAILED')
+      await engine.close()
+      log.change((file) => file.exec('DROP TRIGGER refuse'))
+      const again = await log.open()
+      expect(await again.head()).toBe(200)
+      expect(await again.append([commit('x:1')])).toMatchObject([{ status: 'appended', first: 201 }])
+    },
+  )
 
   it('a look at the file that fails in the middle of an append is told as what it is, and its outcome as unknown', async () => {
     await written()

@@ -54,9 +54,7 @@ async function run(): Promise<void> {
       if (ring.confirm(commits)) say({ kind: 'durable' })
       log.maintain()
     } catch (error) {
-      // Nothing is acknowledged after a failed write: everything behind it would stand on sequences that do not exist.
-      failure = error
-      say({ kind: 'failed', error: partsOf(error) })
+      fail(error)
     }
   }
 
@@ -71,6 +69,12 @@ async function run(): Promise<void> {
     }
   }
 
+  /** Nothing is acknowledged after a failed write: everything behind it would stand on sequences that do not exist. */
+  const fail = (error: unknown) => {
+    failure = error
+    say({ kind: 'failed', error: partsOf(error) })
+  }
+
   const answer = (call: number, work: () => void) => {
     try {
       if (failure !== undefined) throw failure
@@ -78,6 +82,8 @@ async function run(): Promise<void> {
       say({ kind: 'answer', call })
     } catch (error) {
       say({ kind: 'answer', call, error: partsOf(error) })
+      // A sync that failed once tells nothing when it succeeds the next time, whatever it was for.
+      if (failure === undefined) fail(error)
     }
   }
 
