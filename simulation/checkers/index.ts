@@ -4,6 +4,7 @@ import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
 import { checkFencing } from './fencing.ts'
+import { checkOrder } from './order.ts'
 import { checkOutcome } from './outcome.ts'
 import { checkOwners } from './owners.ts'
 
@@ -20,6 +21,7 @@ export const CHECKERS: readonly Checker[] = [
   checkDeliveries,
   checkEffects,
   checkFencing,
+  checkOrder,
   checkOwners,
   checkOutcome,
 ]

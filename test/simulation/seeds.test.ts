@@ -32,6 +32,16 @@ function withoutOwner(records: readonly LogRecord[]): readonly unknown[] {
 describe('checkers', async () => {
   const { evidence } = await play(7_004)
   const { records, history } = evidence
+  const isOpenAt = (order: LogRecord, sequence: number) =>
+    order.sequence < sequence &&
+    !records.some(
+      (record) =>
+        record.sequence < sequence && record.cause === order.sequence && record.type.startsWith('spine.delivery.'),
+    ) &&
+    !records.some(
+      (record) =>
+        record.sequence < sequence && record.request === order.request && record.type.startsWith('spine.request.'),
+    )
   const first = (type: string) => records.find((record) => record.type === type) as LogRecord
   const without = (record: LogRecord) => records.filter((other) => other !== record)
   const changed = (record: LogRecord, change: Partial<LogRecord>) =>
@@ -44,6 +54,18 @@ describe('checkers', async () => {
   const started = first('spine.step.started')
   const fired = first('spine.timer.fired')
   const placed = first('order.placed')
+  const handedOff = records.find(
+    ({ type, data }) => type === 'spine.delivery.completed' && (data as { handoff?: unknown }).handoff !== undefined,
+  ) as LogRecord
+  // Placed while an earlier order of its session was still open.
+  const laterOfKey = records.find(
+    (record) =>
+      record.type === 'order.placed' &&
+      records.some(
+        (earlier) =>
+          earlier.type === 'order.placed' && earlier.key === record.key && isOpenAt(earlier, record.sequence),
+      ),
+  ) as LogRecord
   const finished = first('order.finished')
   const told = history.publications.find(
     ({ acknowledged }) => acknowledged.length > 0,
@@ -81,6 +103,38 @@ describe('checkers', async () => {
       },
     ],
     ['a run is completed twice', 'I15', { records: numbered([...records, completed]) }],
+    [
+      'a key is begun before its turn',
+      'I7',
+      {
+        records: numbered(
+          records.flatMap((record) =>
+            record === laterOfKey
+              ? [
+                  record,
+                  {
+                    ...record,
+                    type: 'spine.timer.set',
+                    cause: record.sequence,
+                    agent: 'clerk',
+                    data: { command: 'x', due: 0 },
+                  },
+                ]
+              : [record],
+          ),
+        ),
+      },
+    ],
+    [
+      'a handoff that was not its own to make',
+      'I10',
+      {
+        records: numbered([
+          ...records,
+          { ...handedOff, type: 'spine.delivery.completed', data: { reply: { depth: 0 } } },
+        ]),
+      },
+    ],
     ['a timer fires early', 'I17', { records: changed(fired, { time: fired.time - 100_000 }) }],
     ['an effect was never started', 'I9', { records: numbered(without(started)) }],
     [
