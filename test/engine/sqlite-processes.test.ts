@@ -69,7 +69,7 @@ describe('an SQLite log and other processes', () => {
     expect(contenders.map(({ lines }) => lines[0]).sort()).toEqual([...Array(3).fill('SPINE_ENGINE_LOCKED'), 'owner'])
   })
 
-  it('G1 G2 G3 G5 G8: kill -9 in the middle of appends, again and again: what was acknowledged is there, dense', async () => {
+  it('peer bug 19, G1 G2 G3 G5 G8: kill -9 in the middle of appends, again and again: what was acknowledged is there, dense', async () => {
     const acknowledged: string[] = []
     for (let round = 0; round < 3; round++) {
       const writer = log.start(WRITER)
