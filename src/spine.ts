@@ -18,7 +18,7 @@ import { type AgentInfo, Agents } from './runtime/agents.ts'
 import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
 import { holdProcess, releaseProcess } from './runtime/hold-process.ts'
 import { HostedAgents } from './runtime/hosted-agent.ts'
-import { type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
+import { checkPosition, type LogQuery, readLog, tailLog, type WaitOptions, waitForEvent } from './runtime/read-log.ts'
 import { type Message, type Published, Publisher, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
 import { type RequestInfo, Requests, type Settled } from './runtime/requests.ts'
 import type { Interception } from './runtime/run-host.ts'
@@ -101,7 +101,7 @@ export interface Spine {
     list(options?: { readonly request?: string; readonly agent?: string }): Promise<readonly DeadLetter[]>
     /** @throws SPINE_DEAD_LETTER_UNKNOWN */
     get(id: string): Promise<DeadLetterDetail>
-    /** Back to work, with the journal kept: recorded steps do not run again. Twice is one redrive. */
+    /** Back to work, with the journal kept: recorded steps do not run again. Without the deadline it had. Twice is one redrive. */
     redrive(id: string): Promise<void>
     discard(id: string, why?: string): Promise<void>
   }
@@ -223,9 +223,10 @@ function spineOf(runtime: Runtime): Spine {
 }
 
 async function sessionOf(runtime: Runtime, id: string, at: number | undefined): Promise<SessionAt> {
+  checkPosition(at, 'sessions.get: at')
   const head = runtime.state.at
   const state = at === undefined ? await runtime.sessions.current(id) : await runtime.sessions.at(id, at)
-  return { id, at: at ?? head, state }
+  return { id, at: Math.min(at ?? head, head), state }
 }
 
 async function closeRuntime(runtime: Runtime, drainMs: number): Promise<void> {

@@ -194,19 +194,20 @@ export function retryPolicy(
   })
 }
 
+/** @throws SPINE_AGENT_INVALID */
+export function requireAgentName(name: unknown): void {
+  const isName = typeof name === 'string' && /^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name)
+  if (isName && name.length <= limits.nameCharactersMax && !name.startsWith('spine.')) return
+  throw invalid(
+    `'${String(name)}' cannot be the name of an agent.`,
+    "Use letters, digits, '-', '_' and '.', at most 128 characters.",
+    name,
+  )
+}
+
 function checkOptions(name: string, options: AnyOptions): void {
   const what = `Agent '${name}'`
-  if (
-    !/^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name) ||
-    name.length > limits.nameCharactersMax ||
-    name.startsWith('spine.')
-  ) {
-    throw invalid(
-      `'${name}' cannot be the name of an agent.`,
-      "Use letters, digits, '-', '_' and '.', at most 128 characters.",
-      name,
-    )
-  }
+  requireAgentName(name)
   const reacts = options.on !== undefined
   const directed = options.input !== undefined || options.output !== undefined
   if (reacts === directed) {

@@ -10,7 +10,7 @@ export interface StepContext {
   readonly signal: AbortSignal
   /** The same for every try of this step, also after a crash. Hand it to the service that you call. */
   readonly idempotencyKey: string
-  /** An earlier try of this `effect` step started and left no result: it may have taken effect. */
+  /** An earlier try of this `effect` step started and did not succeed, as far as is known: it may have taken effect. */
   readonly maybeDone: boolean
 }
 

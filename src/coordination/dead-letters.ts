@@ -80,6 +80,16 @@ export function foldRedriven(state: SpineState, record: LogRecord): void {
   wakeHead(state, agent, letter.orderKey)
 }
 
+/** An effect that outlived its run: a redrive is given the outcome, and does not do it again. */
+export function foldLateEffect(state: SpineState, record: LogRecord): void {
+  const { command: name, error } = record.data as unknown as SystemData<'spine.step.recorded'>
+  const command = state.deadLetters.get(deliveryId(record.cause, record.agent ?? ''))?.run?.commands.get(name)
+  if (command?.kind !== 'effect' || command.ended !== 0 || error !== undefined) return
+  command.ended = record.sequence
+  command.ok = true
+  command.carried = true
+}
+
 export function foldDiscarded(state: SpineState, record: LogRecord): void {
   const id = deliveryId(record.cause, record.agent ?? '')
   const letter = state.deadLetters.get(id)

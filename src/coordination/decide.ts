@@ -76,6 +76,11 @@ export function decideDue(state: SpineState, now: number): readonly DueDecision[
   return decisions
 }
 
+/** What has ended leaves its deadlines and timers behind; they are dropped before they outnumber what is open. */
+export function dropStale(state: SpineState): void {
+  if (state.due?.isOvergrown === true) state.due.keep((entry) => decideEntry(state, entry) !== undefined)
+}
+
 function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefined {
   const { row, source, name } = entry
   if (entry.kind === 'request-deadline') {

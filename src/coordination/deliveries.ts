@@ -238,7 +238,12 @@ export function forgetFailures(
   const failedAt = (failed === undefined ? undefined : run.commands.get(failed)?.ended) ?? Number.POSITIVE_INFINITY
   for (const [name, command] of run.commands) {
     const { ended, ok } = command
-    if (ended !== 0 && !ok && (ended > upTo || name === failed)) run.commands.delete(name)
+    const isTriedAgain = ended !== 0 && !ok && (ended > upTo || name === failed)
+    if (isTriedAgain && command.kind === 'effect') {
+      // It may have taken effect before it failed: the next try is told so.
+      command.ended = 0
+      command.carried = true
+    } else if (isTriedAgain) run.commands.delete(name)
     else if (ended === 0 || ended > upTo || ended > failedAt) command.carried = true
   }
 }

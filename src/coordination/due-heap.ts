@@ -15,8 +15,12 @@ export interface DueEntry {
   readonly name: string
 }
 
+/** Fewer entries are not worth a look. */
+const COMPACT_AT_MIN = 1_024
+
 export class DueHeap {
   #entries: DueEntry[] = []
+  #compactAt = COMPACT_AT_MIN
 
   get size(): number {
     return this.#entries.length
@@ -25,6 +29,18 @@ export class DueHeap {
   /** When the next entry is due, or `undefined`. */
   get next(): number | undefined {
     return this.#entries[0]?.at
+  }
+
+  /** Grown to more than twice what was left of it the last time: most of it may be stale. */
+  get isOvergrown(): boolean {
+    return this.#entries.length >= this.#compactAt
+  }
+
+  /** Drops every entry that does not hold any more. */
+  keep(holds: (entry: DueEntry) => boolean): void {
+    // A sorted list is a heap.
+    this.#entries = this.#entries.filter(holds).sort((left, right) => left.at - right.at)
+    this.#compactAt = Math.max(COMPACT_AT_MIN, 2 * this.#entries.length)
   }
 
   push(entry: DueEntry): void {

@@ -14,7 +14,7 @@ import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
-import { foldDead, foldDiscarded, foldRedriven } from './dead-letters.ts'
+import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
@@ -90,7 +90,11 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     state.deliveries.started[row] = 1
     if (!run.commands.has(command)) run.commands.set(command, openCommand('effect', record.sequence))
   }),
-  'spine.step.recorded': aboutDelivery(foldStepRecorded),
+  'spine.step.recorded': (state, record) => {
+    const row = rowOf(state, record)
+    if (row !== 0) foldStepRecorded(state, row, record)
+    else foldLateEffect(state, record)
+  },
   'spine.call.requested': foldCall,
   'spine.timer.set': aboutDelivery((state, row, record) => {
     const { command, due } = dataOf(record, 'spine.timer.set')

@@ -8,7 +8,8 @@
  * G1  A commit is all there or not at all, and its records have neighbouring sequences.
  * G2  Sequences are dense from 1: no gap, no reuse, in the order in which appends were called.
  * G3  `append` resolves only when its outcomes are durable at the level that `durability()` names.
- * G4  A commit whose guard does not hold, or whose key was used before, writes nothing.
+ * G4  A commit whose key was used before, or whose guard does not hold, writes nothing. The key is looked at first: a
+ *     repetition is recognised also when what it depends on has moved since.
  * G5  A commit id that was appended before returns the first outcome as `duplicate`, within `limits.commitIdWindow`.
  * G6  Every tail sees every durable record once, in order, without a gap, its own process's commits included, and sees
  *     them before the `append` that wrote them resolves.

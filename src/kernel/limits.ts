@@ -30,6 +30,8 @@ export const LIMIT_TABLE = {
     'records',
     'kept in memory for deliveries that wait; others are read when their turn comes',
   ),
+  waitingRecordsBytesMax: limit(64 * 1024 * 1024, 'bytes', 'of them; about, because memory is not measured'),
+  recordCacheBytesEach: limit(8 * 1024, 'bytes', 'a recent record that is larger is kept only while work waits for it'),
   recordCacheRecords: limit(4_000, 'records', 'recent records kept in memory for dispatch'),
   sessionCacheSessions: limit(10_000, 'sessions', 'session states kept in memory; others are read from the log'),
   snapshotEveryRecords: limit(50_000, 'records', 'folded between two snapshots of the state, and at most at a start'),

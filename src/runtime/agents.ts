@@ -1,6 +1,7 @@
 /** Questions and orders about agents that the log knows. */
 import { type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { requireAgentName } from '../agent/agent.ts'
 import { fact, systemHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -47,6 +48,7 @@ export class Agents {
 
   async rename(name: string, to: string): Promise<void> {
     this.#requireAbsent(name, 'renamed')
+    requireAgentName(to)
     const heir = this.#runtime.state.agents.find((agent) => agent.name === to)
     const kind = this.#runtime.state.agents.find((agent) => agent.name === name)?.registration?.kind
     if (heir?.registration !== undefined && heir.registration.kind !== kind) {

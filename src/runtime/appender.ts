@@ -113,7 +113,11 @@ export class Appender {
       const outcome = outcomes[index] as AppendOutcome
       const passing = 'last' in outcome ? this.#fold.passed(outcome.last) : undefined
       if (passing === undefined) settled(outcome)
-      else void passing.then(() => settled(outcome))
+      else
+        void passing.then(
+          () => settled(outcome),
+          (error: unknown) => settled(undefined, error),
+        )
     }
   }
 

@@ -58,7 +58,7 @@ export class DeadLetters {
   }
 
   async discard(id: string, why?: string): Promise<void> {
-    await this.#appendAbout(id, 'spine.delivery.discarded', why === undefined ? {} : { why })
+    await this.#appendAbout(id, 'spine.delivery.discarded', why === undefined ? {} : { why: String(why) })
   }
 
   /** Twice is once: the second record finds nothing in the fold, so it is not even written. */

@@ -49,6 +49,7 @@ export class Execution {
   #upTo: Sequence = 0
   #releasedTime: number
   #isReplaced = false
+  #isWarned = false
   #root: SpineEvent | undefined
 
   constructor(run: Run, envelope: Envelope, journal: Journal, early: readonly Outcome[]) {
@@ -70,6 +71,7 @@ export class Execution {
       now: () => this.#releasedTime,
       ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
       patched: (id) => this.#isPatched(id),
+      late: (what) => this.#late(what),
     })
   }
 
@@ -87,6 +89,7 @@ export class Execution {
       return
     }
     if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== 'function') {
+      this.context.close()
       this.result = { value: returned }
       return
     }
@@ -137,8 +140,18 @@ export class Execution {
 
   #ended(result: HandlerResult): void {
     if (this.#isReplaced) return
+    this.context.close()
     this.result = result
     this.#run.stirred()
+  }
+
+  #late(what: string): void {
+    if (this.#isReplaced || this.#isWarned) return
+    this.#isWarned = true
+    const { host, agent, source } = this.#run
+    host.logger.warn(
+      `agent '${agent.name}' ${what} after its handler had returned (record ${source}): it has no effect`,
+    )
   }
 
   /** An execution that was replaced, or whose run ends, is answered no more. */

@@ -36,7 +36,8 @@ function unnamed(message: string): Failure {
 
 function readFailure(error: Error): Failure {
   const code = (error as { code?: unknown }).code
-  const permanent = error.name === 'Permanent' || (SpineError.is(error) && HOPELESS.has(error.code))
+  const permanent =
+    error instanceof Permanent || error.name === 'Permanent' || (SpineError.is(error) && HOPELESS.has(error.code))
   const retryAfterMs = error instanceof RetryAfter ? retryAfter(error) : undefined
   return {
     code: typeof code === 'string' ? shorten(code) : 'SPINE_HANDLER_FAILED',

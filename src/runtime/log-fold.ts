@@ -11,6 +11,7 @@ import { initialState, type Mark, type SpineState } from '../coordination/state.
 import type { Engine, Tail } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { SpineError } from '../kernel/errors.ts'
 import { foldLog } from './fold-log.ts'
 import { loadState } from './load-state.ts'
 
@@ -28,7 +29,11 @@ export class LogFold {
   readonly #engine: Engine
   readonly #listener: FoldListener
   #tail: Tail | undefined
-  #waiters: { readonly sequence: Sequence; readonly resolve: () => void }[] = []
+  #waiters: {
+    readonly sequence: Sequence
+    readonly resolve: () => void
+    readonly reject: (error: SpineError) => void
+  }[] = []
 
   constructor(engine: Engine, listener: FoldListener) {
     this.#engine = engine
@@ -48,14 +53,19 @@ export class LogFold {
     return from
   }
 
+  /** Nothing more is folded. Who waits is told that it will not be. */
   stop(): void {
     this.#tail?.stop()
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const { reject } of waiters)
+      reject(new SpineError('SPINE_CLOSED', 'The log is folded no further here.', { outcome: 'unknown' }))
   }
 
   /** Resolves when the fold has passed a sequence: read your writes. */
   passed(sequence: Sequence): Promise<void> | undefined {
     if (this.state.at >= sequence) return undefined
-    return new Promise((resolve) => this.#waiters.push({ sequence, resolve }))
+    return new Promise((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }))
   }
 
   #receive(records: readonly LogRecord[]): void {

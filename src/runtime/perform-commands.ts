@@ -67,6 +67,12 @@ function joinEffect(run: Run, id: string): boolean {
   const effect = run.host.effectsUnderWay.get(idempotencyKey(run, id))
   if (effect === undefined) return false
   run.trackEffect(effect)
+  // Its outcome comes from here, so this run is not suspended, and its timeout runs.
+  run.busy++
+  void effect.finally(() => {
+    run.busy--
+    run.wake()
+  })
   return true
 }
 
@@ -91,11 +97,12 @@ async function executeAndRecord(run: Run, id: string, command: StepCommand, mayb
   // What a stopped attempt's signal made of a step is no outcome: the next attempt would be given it instead of a new try.
   const stopped = run.isOver || run.isConcluded || (run.phase === 'ending' && 'error' in outcome)
   if (stopped && !effect) return
-  const data = { command: id, ...outcome, ...run.stand() }
+  const stand = run.stand()
   try {
-    await run.append([fact('spine.step.recorded', headerNow(run), data)], !effect)
+    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })], !effect)
   } catch (error) {
-    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(error) })], !effect)
+    const data = { command: id, error: failureOf(error), ...stand }
+    await run.append([fact('spine.step.recorded', headerNow(run), data)], !effect)
   }
 }
 

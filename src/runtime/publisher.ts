@@ -133,8 +133,9 @@ export class Publisher {
 
   async #causeOf(sequence: number): Promise<LogRecord> {
     const known = Number.isSafeInteger(sequence) && sequence >= 1 && sequence <= this.#runtime.state.at
-    if (known) return this.#runtime.records.get(sequence)
-    throw new SpineError('SPINE_OPTION_INVALID', `cause: no record has the sequence ${sequence}.`, {
+    const cause = known ? await this.#runtime.records.get(sequence) : undefined
+    if (cause !== undefined && cause.request !== 'spine') return cause
+    throw new SpineError('SPINE_OPTION_INVALID', `cause: no event has the sequence ${sequence}.`, {
       value: sequence,
       limit: this.#runtime.state.at,
       fix: "Pass the 'sequence' of the event that this one answers.",

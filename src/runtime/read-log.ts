@@ -35,6 +35,7 @@ export interface WaitOptions {
 export async function* readLog(runtime: Runtime, query: LogQuery = {}): AsyncIterableIterator<LogRecord> {
   const { limit = Number.POSITIVE_INFINITY, after: from, ...conditions } = query
   checkPosition(from, 'after')
+  if (limit !== Number.POSITIVE_INFINITY) checkPosition(limit, 'limit')
   let after = from
   let left = limit
   while (left > 0) {
@@ -51,6 +52,7 @@ export async function* tailLog(runtime: Runtime, after: number): AsyncIterableIt
   checkPosition(after, 'after')
   let at = after
   for (;;) {
+    if (runtime.isClosed) return
     const page = await runtime.engine.read({ after: at, limit: limits.readRecordsMax })
     yield* page
     at = page.at(-1)?.sequence ?? at
@@ -134,7 +136,7 @@ function deadline({ clock }: Runtime, ms: number) {
   }
 }
 
-function checkPosition(after: number | undefined, name: string): void {
+export function checkPosition(after: number | undefined, name: string): void {
   if (after === undefined || (Number.isSafeInteger(after) && after >= 0)) return
   throw new SpineError('SPINE_OPTION_INVALID', `${name} is ${after}.`, {
     value: after,

@@ -9,12 +9,14 @@ import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { BoundedMap } from '../kernel/bounded-map.ts'
 import { limits } from '../kernel/limits.ts'
+import { recordBytes } from './record-bytes.ts'
 
 export class Records {
   readonly #engine: Engine
   readonly #recent: (LogRecord | undefined)[] = new Array(limits.recordCacheRecords)
   /** What opened deliveries that are still open here. */
   readonly #waitedFor = new Map<Sequence, LogRecord>()
+  #waitingBytes = 0
   readonly #roots = new BoundedMap<string, LogRecord>(limits.recordCacheRecords)
 
   constructor(engine: Engine) {
@@ -23,6 +25,7 @@ export class Records {
 
   /** Called for every record, in order. */
   remember(record: LogRecord): void {
+    if (recordBytes(record.data) > limits.recordCacheBytesEach) return
     this.#recent[record.sequence % limits.recordCacheRecords] = record
     if (record.hops === 0 && (!isSystemType(record.type) || record.type === 'spine.call.requested'))
       this.#rememberRoot(record)
@@ -30,11 +33,18 @@ export class Records {
 
   /** A delivery that runs here was opened by it. Beyond the bound it is read from the log when its turn comes. */
   keep(record: LogRecord): void {
-    if (this.#waitedFor.size < limits.waitingRecordsMax) this.#waitedFor.set(record.sequence, record)
+    const bytes = recordBytes(record.data)
+    if (this.#waitedFor.size >= limits.waitingRecordsMax || this.#waitingBytes + bytes > limits.waitingRecordsBytesMax)
+      return
+    this.#waitingBytes += bytes
+    this.#waitedFor.set(record.sequence, record)
   }
 
   /** Nothing waits for it any more. */
   letGo(sequence: Sequence): void {
+    const record = this.#waitedFor.get(sequence)
+    if (record === undefined) return
+    this.#waitingBytes -= recordBytes(record.data)
     this.#waitedFor.delete(sequence)
   }
 
@@ -60,7 +70,7 @@ export class Records {
     const known = this.#roots.get(request)
     if (known !== undefined) return known
     const [root] = await this.#engine.read({ request, limit: 1 })
-    if (root !== undefined) this.#rememberRoot(root)
+    if (root !== undefined && recordBytes(root.data) <= limits.recordCacheBytesEach) this.#rememberRoot(root)
     return root
   }
 

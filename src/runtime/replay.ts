@@ -124,6 +124,13 @@ export class Replay {
     return this.#takeFresh()
   }
 
+  /** Effects that an earlier attempt had started, asked for again by a handler that ended before their turn came. */
+  takeStartedEffects(): readonly Asked[] {
+    const started = this.#fresh.filter(({ id, command }) => command.kind === 'effect' && this.#journal.has(id))
+    if (started.length > 0) this.#fresh = this.#fresh.filter((asked) => !started.includes(asked))
+    return started
+  }
+
   /** When the handler has ended: the mismatch, if journaled outcomes were never asked for. */
   mismatchAtEnd(how: string): SpineError | undefined {
     const unasked = this.#outcomes.find(({ command }) => !this.#asked.has(command) && !this.#carried.has(command))

@@ -39,6 +39,8 @@ export interface Attempt {
   readonly now: () => number
   readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
   readonly patched: (id: string) => boolean
+  /** Something was said after the handler had returned. */
+  readonly late: (what: string) => void
   /** How often the run was started over. */
   readonly generation: number
 }
@@ -65,6 +67,7 @@ export class RunContext {
   readonly #patches: Json[] = []
   #state: SessionState
   #random: Random | undefined
+  #isClosed = false
   #sessionHandle: SessionHandle<{ readonly [key: string]: Json }> | undefined
 
   constructor(attempt: Attempt) {
@@ -116,7 +119,18 @@ export class RunContext {
     )
   }
 
+  /** The handler has returned: what it still says is not part of the run. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  #isTooLate(what: string): boolean {
+    if (this.#isClosed) this.attempt.late(what)
+    return this.#isClosed
+  }
+
   emit(type: AnyEventType, data: unknown, options?: EmitOptions): void {
+    if (this.#isTooLate(`emitted '${type?.type}'`)) return
     this.#requireDeclared(type)
     this.#requireHop(`emit '${type.type}'`)
     if (this.#events.length >= limits.emitsMax) {
@@ -186,6 +200,7 @@ export class RunContext {
   }
 
   #setSession(patch: unknown): void {
+    if (this.#isTooLate('set the state of its session')) return
     const what = `session of ${this.attempt.agent.name}`
     const { value } = encodeJson(patch, what, limits.sessionBytesMax)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -353,8 +368,13 @@ function checkPlace<Options extends EmitOptions>(options: Options | undefined): 
   return options
 }
 
+/** In the language since ES2024, in Node since 20. */
+type WellFormed = string & { isWellFormed(): boolean }
+
 export function requireId(value: unknown, name: string): void {
-  const isText = typeof value === 'string' && value !== '' && !value.includes('\0')
+  // Half a surrogate pair would be another text after it was stored.
+  const isText =
+    typeof value === 'string' && value !== '' && !value.includes('\0') && (value as WellFormed).isWellFormed()
   if (isText && value.length <= limits.idCharactersMax) return
   throw new SpineError('SPINE_OPTION_INVALID', `${name} is ${JSON.stringify(value)}.`, {
     value,

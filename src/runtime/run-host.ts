@@ -10,6 +10,7 @@ import type { Random } from '../kernel/random.ts'
 import type { CommitDraft, Settled } from './appender.ts'
 import type { StepCommand } from './command.ts'
 import type { HostedAgent } from './hosted-agent.ts'
+import type { Logger } from './logger.ts'
 import type { Records } from './records.ts'
 import type { Run } from './run.ts'
 import type { SessionStates } from './session-states.ts'
@@ -36,6 +37,7 @@ export interface RunHost {
   /** Effects whose function has been entered and whose outcome is not recorded yet, by idempotency key. */
   readonly effectsUnderWay: Map<string, Promise<void>>
   readonly startedRuns: StartedRuns
+  readonly logger: Logger
   readonly interception: Interception | undefined
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>

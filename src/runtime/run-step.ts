@@ -23,7 +23,8 @@ export async function runStep(command: StepCommand, around: StepSurroundings): P
   const { attempts, delayMsMin, delayMsMax } = command.retry
   for (let attempt = 1; ; attempt++) {
     try {
-      return encoded(await runOnce(command, around), around.what)
+      const isRetried = attempt > 1 && command.kind === 'effect'
+      return encoded(await runOnce(command, isRetried ? { ...around, maybeDone: true } : around), around.what)
     } catch (error) {
       const { permanent, retryAfterMs } = failureOf(error)
       if (attempt >= attempts || around.signal.aborted || permanent === true) throw error

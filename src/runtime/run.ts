@@ -13,12 +13,14 @@
  * X2  Every commit guards the lane, and the request unless it only records an effect that has started.
  * X3  An effect's start is durable before its function is entered, and its outcome is recorded even when the run is over.
  * X4  Only an attempt that is not over appends an end.
+ * X5  An effect that had started is finished before its run ends well, also when the handler does not wait for it.
  */
 import { decideFailure } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import type { Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
@@ -35,6 +37,8 @@ import { RunningTime } from './running-time.ts'
 import type { SessionState } from './session-states.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
+
+const OVER = new SpineError('SPINE_CLOSED', 'The run is over; nobody waits for this any more.')
 
 export class Run {
   readonly host: RunHost
@@ -168,8 +172,8 @@ export class Run {
   /** Ends it from outside: cancelled, expired, closed. Effects that have started are finished. */
   stop(reason: unknown): void {
     if (this.isOver) return
-    this.#over()
     this.#abort(reason)
+    this.#over()
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */
@@ -342,10 +346,7 @@ export class Run {
       void this.#pause(mismatch)
       return
     }
-    const error = new SpineError('SPINE_TIMEOUT', `${this.agent.name} ran longer than ${this.agent.timeoutMs} ms.`, {
-      limit: this.agent.timeoutMs,
-      fix: "Hand 'signal' to what the steps call, or raise the agent's timeout.",
-    })
+    const error = this.#timeoutError()
     this.#abort(error)
     void this.fail(error)
   }
@@ -360,9 +361,16 @@ export class Run {
       void this.#pause(mismatch)
       return
     }
+    // X5
+    const started = execution.replay.takeStartedEffects()
+    if (started.length > 0) performCommands(this, started)
     this.#beginEnding()
     if (this.#effects === undefined || this.#effects.size === 0) this.#complete(execution, result.value)
-    else void this.#effectsDone().then(() => this.#complete(execution, result.value))
+    else
+      void this.#effectsDone().then((done) => {
+        if (done) this.#complete(execution, result.value)
+        else void this.fail(this.#timeoutError())
+      })
   }
 
   #complete({ replay, context }: Execution, value: unknown): void {
@@ -401,8 +409,8 @@ export class Run {
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
     await this.#conclude([this.#failureRecord(error)])
-    this.#over()
     this.#abort(error)
+    this.#over()
   }
 
   /** The last commit of the attempt. What a step of it still brings is not recorded any more. */
@@ -441,8 +449,8 @@ export class Run {
     const failure = failureOf(error)
     this.host.reportFailure(this, failure, undefined)
     await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why: failure.code, error: failure })])
-    this.#over()
     this.#abort(error)
+    this.#over()
   }
 
   #beginEnding(): void {
@@ -451,8 +459,30 @@ export class Run {
     if (running) this.#releaseSlot()
   }
 
-  async #effectsDone(): Promise<void> {
-    while (this.#effects !== undefined && this.#effects.size > 0) await Promise.allSettled([...this.#effects])
+  #timeoutError(): SpineError {
+    return new SpineError('SPINE_TIMEOUT', `${this.agent.name} ran longer than ${this.agent.timeoutMs} ms.`, {
+      limit: this.agent.timeoutMs,
+      fix: "Hand 'signal' to what the steps call, give effects a timeout of their own, or raise the agent's timeout.",
+    })
+  }
+
+  /** Effects are finished, but not waited for without end: false when the agent's timeout has passed once more. */
+  async #effectsDone(): Promise<boolean> {
+    if (this.#effects === undefined || this.#effects.size === 0) return true
+    const { clock } = this.host
+    let timer: Timer | undefined
+    const late = new Promise<false>((resolve) => {
+      timer = clock.setTimer(clock.now() + this.agent.timeoutMs, () => resolve(false))
+    })
+    const done = this.#allEffects(this.#effects)
+    const inTime = await Promise.race([done, late])
+    timer?.cancel()
+    return inTime
+  }
+
+  async #allEffects(effects: Set<Promise<unknown>>): Promise<true> {
+    while (effects.size > 0) await Promise.allSettled([...effects])
+    return true
   }
 
   #over(): void {
@@ -460,6 +490,8 @@ export class Run {
     const running = this.phase === 'running'
     this.phase = 'over'
     if (running) this.#releaseSlot()
+    // Steps that lost a race, and whoever else still holds the signal.
+    this.#stopSignal?.abort(OVER)
     this.host.runOver(this)
   }
 }

@@ -10,27 +10,27 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
-import { decideDue, type FailureDecision, takeOver } from '../coordination/decide.ts'
+import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import { agentNamed, type Mark } from '../coordination/state.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
-import type { LogRecord, NewRecord } from '../event/record.ts'
+import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
-import { canonicalJson, type Json } from '../kernel/json.ts'
 import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { eventTypesOf, type HostedAgent, type HostedAgents, registrationOf } from './hosted-agent.ts'
+import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
 import { LANE, LANE_HEAD } from './lane.ts'
 import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
+import { changedRegistrations } from './registrations.ts'
 import { Records } from './records.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
@@ -79,6 +79,10 @@ export class Runtime implements RunHost {
   #timerAt = Number.POSITIVE_INFINITY
   #failure: unknown
   #closed = false
+  /** From the first moment of `stop` on: why nobody outside may append any more. */
+  #closing: SpineError | undefined
+  /** Called when a run has let go of its slot, or is over. */
+  #onRunRests = () => {}
   readonly #ends = new RequestEnds()
 
   constructor({ engine, hosted, logger, clock, random, interception }: RuntimeOptions) {
@@ -158,6 +162,7 @@ export class Runtime implements RunHost {
     this.sessions.beginAt(from)
     this.#snapshots.startAt(from)
     await this.#claim(`${hostname()}:${process.pid}`)
+    await this.#register()
     const { ready, crashLoops, waitingCalls } = takeOver(this.state)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
@@ -171,8 +176,7 @@ export class Runtime implements RunHost {
     if (this.hosted.get(agent.name) !== agent) return
     this.#dispatcher.add(agent)
     for (const [name, type] of eventTypesOf([agent])) this.types.set(name, type)
-    const records = this.#changedRegistrations()
-    if (records.length > 0) await this.append({ guards: [this.laneGuard()], records })
+    await this.#register()
   }
 
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
@@ -197,26 +201,16 @@ export class Runtime implements RunHost {
   }
 
   async #claim(owner: string): Promise<void> {
-    const header = systemHeader(this.clock.now())
-    const claim = fact('spine.lane.claimed', header, { lane: LANE, owner })
+    const claim = fact('spine.lane.claimed', systemHeader(this.clock.now()), { lane: LANE, owner })
     const guards = [{ head: LANE_HEAD, notAfter: this.state.lanes.get(LANE)?.claimed ?? 0 }]
-    const outcome = await this.append({ guards, moves: [LANE_HEAD], records: [...this.#changedRegistrations(), claim] })
+    const outcome = await this.append({ guards, moves: [LANE_HEAD], records: [claim] })
     if (outcome.status !== 'appended') throw this.#laneLost()
     this.#claimed = outcome.last
   }
 
-  #changedRegistrations(): readonly NewRecord[] {
-    const header = systemHeader(this.clock.now())
-    const changed: NewRecord[] = []
-    for (const agent of this.hosted.values()) {
-      const registration = registrationOf(agent)
-      const known = agentNamed(this.state, agent.name)?.registration
-      const same =
-        known !== undefined &&
-        canonicalJson(known as unknown as Json) === canonicalJson(registration as unknown as Json)
-      if (!same) changed.push(fact('spine.agent.registered', header, registration))
-    }
-    return changed
+  async #register(): Promise<void> {
+    for (const records of changedRegistrations(this.hosted.values(), this.state, this.clock.now()))
+      await this.append({ guards: [this.laneGuard()], records })
   }
 
   append(commit: CommitDraft): Promise<AppendOutcome> {
@@ -225,7 +219,7 @@ export class Runtime implements RunHost {
 
   /** For what somebody outside asked for: refused with SPINE_LOG_BUSY when too much waits to be written. */
   appendOrRefuse(commit: CommitDraft): Promise<AppendOutcome> {
-    return this.#appender.append(commit, true)
+    return this.#closing === undefined ? this.#appender.append(commit, true) : Promise.reject(this.#closing)
   }
 
   post(commit: CommitDraft, settled: Settled): void {
@@ -264,10 +258,12 @@ export class Runtime implements RunHost {
       if (run.isCareful && this.state.deliveries.started[run.row] === 1) this.#nameNow()
     }
     this.#dispatcher.slotFreed(run)
+    this.#onRunRests()
   }
 
   runOver(run: Run): void {
     this.#dispatcher.runOver(run)
+    this.#onRunRests()
   }
 
   reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void {
@@ -289,16 +285,19 @@ export class Runtime implements RunHost {
    * next owner: an effect that has started is run again there, with its key and `maybeDone`.
    */
   async stop(drainMs: number): Promise<void> {
+    const reason = new SpineError('SPINE_CLOSED', 'The spine is closing.')
+    this.#closing = reason
     this.#dispatcher.stop()
     await this.#drained(drainMs)
     this.#timer?.cancel()
-    const reason = new SpineError('SPINE_CLOSED', 'The spine is closing.')
     for (const run of [...this.liveRuns]) run.stop(reason)
     if (this.#failure === undefined) {
+      // Behind everything that was asked for before: when it has been folded, so has all of that.
       const record = fact('spine.lane.released', systemHeader(this.clock.now()), { lane: LANE })
       await this.append({ guards: [this.laneGuard()], records: [record] }).catch(() => undefined)
     }
-    this.#appender.fail(reason)
+    // What effects still bring is on its way, and this process will not hear of it.
+    this.#appender.abandon(new SpineError('SPINE_CLOSED', 'The spine has closed.', { outcome: 'unknown' }))
     this.#snapshots.stop()
     this.#fold.stop()
     this.#closed = true
@@ -309,18 +308,14 @@ export class Runtime implements RunHost {
     const isBusy = () => [...this.liveRuns].some((run) => run.phase === 'running' || run.phase === 'ending')
     if (!isBusy() || drainMs === 0 || this.#failure !== undefined) return
     await new Promise<void>((resolve) => {
-      const timer = this.clock.setTimer(this.clock.now() + drainMs, done)
-      const look = () => {
-        if (!isBusy() || this.#failure !== undefined) done()
-      }
-      this.onFolded.add(look)
-      const onFolded = this.onFolded
-      function done() {
+      const timer = this.clock.setTimer(this.clock.now() + drainMs, resolve)
+      this.#onRunRests = () => {
+        if (isBusy() && this.#failure === undefined) return
         timer.cancel()
-        onFolded.delete(look)
         resolve()
       }
     })
+    this.#onRunRests = () => {}
   }
 
   #remember(record: LogRecord): void {
@@ -342,6 +337,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
     }
+    dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
@@ -391,6 +387,7 @@ export class Runtime implements RunHost {
     this.logger.warn(
       `The log cannot be written any more, and nothing is acknowledged until it is reopened: ${(error as Error).message}`,
     )
+    this.#onRunRests()
     for (const listener of [...this.onFolded]) listener([])
   }
 }

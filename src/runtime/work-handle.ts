@@ -83,7 +83,7 @@ function nextEnd(runtime: Runtime, call: number, withinMs: number): Promise<LogR
       )
     })
     const look: Parameters<typeof onFolded.add>[0] = (marks) => {
-      if (runtime.failure !== undefined) return end(() => reject(runtime.failure))
+      if (runtime.isClosed) return end(() => reject(runtime.failure ?? closed()))
       for (const mark of marks) {
         if (mark.kind === 'ended' && mark.call === call && !isHandoff(mark.record))
           return end(() => resolve(mark.record))
@@ -98,6 +98,12 @@ function nextEnd(runtime: Runtime, call: number, withinMs: number): Promise<LogR
   })
 }
 
+function closed(): SpineError {
+  return new SpineError('SPINE_CLOSED', 'The spine has closed; the work goes on when this log is opened again.', {
+    fix: 'Ask for the result again there: start() with the same idempotency key.',
+  })
+}
+
 /** Follows the owners of ended work through the log: from handoff to handoff to the end. */
 async function findEnd(runtime: Runtime, request: string, sequence: number, target: string): Promise<LogRecord> {
   let owner = { source: sequence, agent: target }
@@ -108,9 +114,11 @@ async function findEnd(runtime: Runtime, request: string, sequence: number, targ
     for (const record of page) {
       after = record.sequence
       const ofRequest = record.type.startsWith('spine.request.')
+      // What ended by itself is not undone by the end of its request; a dead letter that was redriven has no end yet.
+      if (ofRequest && last !== undefined && last.type !== 'spine.delivery.dead') continue
       if (!ofRequest && (record.cause !== owner.source || record.agent !== owner.agent)) continue
       if (isHandoff(record)) owner = { source: record.sequence, agent: handoffOf(record)?.target as string }
-      else last = record
+      else last = record.type === 'spine.delivery.redriven' ? undefined : record
     }
     if (page.length < limits.readRecordsMax) break
   }

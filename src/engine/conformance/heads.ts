@@ -129,14 +129,14 @@ class Model {
   append(one: Commit): AppendOutcome {
     const known = this.#commits.get(one.id)
     if (known !== undefined) return { status: 'duplicate', ...known }
-    for (const { head, notAfter } of one.guards ?? []) {
-      const at = this.#heads.get(head) ?? 0
-      if (at > notAfter) return { status: 'conflict', head, at }
-    }
     const used = this.#keys.get(one.key?.name ?? '')
     if (used !== undefined) {
       const { print, first, last } = used
       return print === one.key?.print ? { status: 'duplicate', first, last } : { status: 'key-reused', first }
+    }
+    for (const { head, notAfter } of one.guards ?? []) {
+      const at = this.#heads.get(head) ?? 0
+      if (at > notAfter) return { status: 'conflict', head, at }
     }
     const place = { first: this.ids.length + 1, last: this.ids.length + one.records.length }
     for (const _ of one.records) this.ids.push(one.id)

@@ -25,6 +25,18 @@ export function keysSection(under: EngineUnderTest): void {
         expect(await engine.head()).toBe(3)
       }))
 
+    it('G4: a repetition is recognised though the head that it guards has moved since', () =>
+      onFreshLog(under, async (engine) => {
+        const guarded = (id: string) => ({ ...keyed(id, 'p'), guards: [{ head: 'a', notAfter: 0 }] })
+        await engine.append([guarded('w:1'), commit('w:2', 1, { moves: ['a'] })])
+        expect(
+          await engine.append([guarded('w:3'), { ...guarded('w:4'), key: { scope: 'type', name: 'new', print: 'p' } }]),
+        ).toEqual([
+          { status: 'duplicate', first: 1, last: 1 },
+          { status: 'conflict', head: 'a', at: 2 },
+        ])
+      }))
+
     it('G3: a duplicate is told only when the first is durable: both resolve, in any order of asking', () =>
       onFreshLog(under, async (engine) => {
         const all = await Promise.all(

@@ -108,9 +108,6 @@ export class MemoryEngine implements Engine {
   #appendOne(commit: Commit): AppendOutcome {
     const known = this.#commits.get(commit.id)
     if (known !== undefined) return { status: 'duplicate', ...known }
-    const moved = commit.guards?.find(({ head, notAfter }) => (this.#heads.get(head) ?? 0) > notAfter)
-    if (moved !== undefined)
-      return { status: 'conflict', head: moved.head, at: this.#heads.get(moved.head) as Sequence }
     const key = commit.key && JSON.stringify([commit.key.scope, commit.key.name])
     const used = key && this.#keys.get(key)
     if (used) {
@@ -118,6 +115,9 @@ export class MemoryEngine implements Engine {
         ? { status: 'duplicate', ...used.place }
         : { status: 'key-reused', first: used.place.first }
     }
+    const moved = commit.guards?.find(({ head, notAfter }) => (this.#heads.get(head) ?? 0) > notAfter)
+    if (moved !== undefined)
+      return { status: 'conflict', head: moved.head, at: this.#heads.get(moved.head) as Sequence }
     const place = { first: this.#last() + 1, last: this.#last() + commit.records.length }
     for (const record of commit.records) this.#records.push(Object.freeze(sequenced(record, this.#last() + 1)))
     for (const head of commit.moves ?? []) this.#heads.set(head, place.last)

@@ -197,16 +197,16 @@ export class SqliteEngine implements Engine {
   #decide(commit: Commit, writer: WriterThread): AppendOutcome {
     const repeated = this.#repeated(commit.id)
     if (repeated !== undefined) return { status: 'duplicate', ...repeated }
-    for (const { head, notAfter } of commit.guards ?? []) {
-      const at = this.#heads.get(head)
-      if (at !== undefined && at > notAfter) return { status: 'conflict', head, at }
-    }
     if (commit.key !== undefined) {
       const used = this.#usedKey(commit.key)
       if (used !== undefined) {
         const { print, first, last } = used
         return print === commit.key.print ? { status: 'duplicate', first, last } : { status: 'key-reused', first }
       }
+    }
+    for (const { head, notAfter } of commit.guards ?? []) {
+      const at = this.#heads.get(head)
+      if (at !== undefined && at > notAfter) return { status: 'conflict', head, at }
     }
     return this.#accept(commit, writer)
   }
