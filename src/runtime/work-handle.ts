@@ -1,4 +1,5 @@
 import type { SpineEvent } from '../agent/event-type.ts'
+import type { Mark } from '../coordination/state.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
@@ -52,8 +53,8 @@ export function workHandle(
     async result(options = {}) {
       const withinMs = durationMs(options.within ?? '60s', 'result: within')
       const ended = isOpen(runtime, request, sequence)
-        ? await nextEnd(runtime, sequence, withinMs)
-        : await findEnd(runtime, request, sequence, target)
+        ? await nextEnd(runtime, (mark) => mark.call === sequence, withinMs)
+        : await findEnd(runtime, { request, sequence, target, withinMs })
       if (ended.type === 'spine.delivery.completed')
         return (ended.data as unknown as SystemData<'spine.delivery.completed'>).reply
       throw callFailed(target, ended)
@@ -70,7 +71,10 @@ function isOpen({ state }: Runtime, request: string, call: number): boolean {
   return false
 }
 
-function nextEnd(runtime: Runtime, call: number, withinMs: number): Promise<LogRecord> {
+type Ended = Extract<Mark, { kind: 'ended' }>
+
+/** The next end that `isIt`, but for a handoff, which only passes the work on. */
+function nextEnd(runtime: Runtime, isIt: (mark: Ended) => boolean, withinMs: number): Promise<LogRecord> {
   const { clock, onFolded } = runtime
   return new Promise((resolve, reject) => {
     const timer = clock.setTimer(clock.now() + withinMs, () => {
@@ -85,8 +89,7 @@ function nextEnd(runtime: Runtime, call: number, withinMs: number): Promise<LogR
     const look: Parameters<typeof onFolded.add>[0] = (marks) => {
       if (runtime.isClosed) return end(() => reject(runtime.failure ?? closed()))
       for (const mark of marks) {
-        if (mark.kind === 'ended' && mark.call === call && !isHandoff(mark.record))
-          return end(() => resolve(mark.record))
+        if (mark.kind === 'ended' && isIt(mark) && !isHandoff(mark.record)) return end(() => resolve(mark.record))
       }
     }
     const end = (settle: () => void) => {
@@ -105,7 +108,10 @@ function closed(): SpineError {
 }
 
 /** Follows the owners of ended work through the log: from handoff to handoff to the end. */
-async function findEnd(runtime: Runtime, request: string, sequence: number, target: string): Promise<LogRecord> {
+async function findEnd(
+  runtime: Runtime,
+  { request, sequence, target, withinMs }: { request: string; sequence: number; target: string; withinMs: number },
+): Promise<LogRecord> {
   let owner = { source: sequence, agent: target }
   let after = sequence
   let last: LogRecord | undefined
@@ -123,6 +129,11 @@ async function findEnd(runtime: Runtime, request: string, sequence: number, targ
     if (page.length < limits.readRecordsMax) break
   }
   if (last !== undefined) return last
+  const { source, agent } = owner
+  // Redriven by someone: it owes no reply to the log any more, and still has one for whoever asks here.
+  const index = runtime.state.agentIndex.get(agent)
+  if (index !== undefined && runtime.state.deliveries.find(source, index) !== 0)
+    return nextEnd(runtime, (mark) => mark.source === source && mark.record.agent === agent, withinMs)
   throw new SpineError('SPINE_REMOVED', `The work was given up: its agent '${owner.agent}' was removed or renamed.`, {
     value: owner.agent,
     fix: 'Start it again with an agent that exists.',

@@ -193,6 +193,24 @@ describeOnEachEngine('requests and names at the edge', (world) => {
     expect(await handle.result()).toEqual({ answer: 'here' })
   })
 
+  it('work that was redriven replies to whoever asks for its result', async () => {
+    let tries = 0
+    const flaky = agent('flaky', { input: Question, output: Answer, retry: quickly(1) }, async (_evt, ctx) => {
+      await ctx.step('try', () => {
+        if (++tries === 1) throw new Error('once')
+      })
+      await ctx.sleep(30)
+      return { answer: 'at last' }
+    })
+    const spine = await world.open({ agents: [flaky] })
+    const handle = await spine.start(flaky, { question: 'a' })
+    await expect(handle.result()).rejects.toMatchObject({ code: 'SPINE_CALL_FAILED' })
+    const [letter] = await spine.deadLetters.list()
+    await spine.deadLetters.redrive(letter?.id as string)
+    expect(await handle.result()).toEqual({ answer: 'at last' })
+    expect(await handle.result()).toEqual({ answer: 'at last' })
+  })
+
   it('an idempotent publish is recognised after its cause has been cancelled', async () => {
     const waiting = agent('waiting', { on: Inquiry }, (_evt, ctx) => ctx.sleep('1h'))
     const spine = await world.open({ agents: [waiting] })
