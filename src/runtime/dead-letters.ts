@@ -80,7 +80,7 @@ export class DeadLetters {
       hops,
       agent,
     }
-    await this.#runtime.append({ guards: [this.#runtime.laneGuard()], records: [fact(type, header, data)] })
+    await this.#runtime.appendAsOwner([fact(type, header, data)])
   }
 
   /** Whether it was a dead letter once and has been dealt with since. */

@@ -107,7 +107,7 @@ export class Requests {
       return fact('spine.delivery.restarted', rowHeader(state, row, clock.now()), { generation, why: String(why) })
     })
     const restarted = rows.map((row) => deliveryId(deliveries.source[row] as number, this.#agentOf(row)))
-    if (records.length > 0) await this.#runtime.append({ guards: [this.#runtime.laneGuard()], records })
+    if (records.length > 0) await this.#runtime.appendAsOwner(records)
     return restarted
   }
 

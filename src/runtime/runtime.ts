@@ -15,7 +15,7 @@ import type { Row } from '../coordination/delivery-table.ts'
 import { agentNamed, type Mark } from '../coordination/state.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
-import type { LogRecord } from '../event/record.ts'
+import type { LogRecord, NewRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -170,7 +170,11 @@ export class Runtime implements RunHost {
     this.tick()
   }
 
-  /** Hosts one more agent, or a newer version of one. Resolves when its registration is folded. */
+  /**
+   * Hosts one more agent, or a newer version of one. Resolves when its registration is folded.
+   *
+   * @throws SPINE_LANE_LOST
+   */
   async host(agent: HostedAgent): Promise<void> {
     this.#hosted.add(agent)
     if (this.hosted.get(agent.name) !== agent) return
@@ -210,7 +214,7 @@ export class Runtime implements RunHost {
 
   async #register(): Promise<void> {
     for (const records of changedRegistrations(this.hosted.values(), this.state, this.clock.now()))
-      await this.append({ guards: [this.laneGuard()], records })
+      await this.appendAsOwner(records)
   }
 
   append(commit: CommitDraft): Promise<AppendOutcome> {
@@ -220,6 +224,12 @@ export class Runtime implements RunHost {
   /** For what somebody outside asked for: refused with SPINE_LOG_BUSY when too much waits to be written. */
   appendOrRefuse(commit: CommitDraft): Promise<AppendOutcome> {
     return this.#closing === undefined ? this.#appender.append(commit, true) : Promise.reject(this.#closing)
+  }
+
+  /** For what must not be lost in silence: rejects with SPINE_LANE_LOST when another process owns the lane by now. */
+  async appendAsOwner(records: readonly NewRecord[]): Promise<void> {
+    const outcome = await this.append({ guards: [this.laneGuard()], records })
+    if (outcome.status === 'conflict') throw this.#laneLost()
   }
 
   post(commit: CommitDraft, settled: Settled): void {

@@ -50,6 +50,50 @@ it('peer bug 10: an owner whose event loop stood still past its ownership commit
   fresh.kill()
 })
 
+it('sim seed 1337057327: a process that lost the lane before its agents were registered does not come up', async () => {
+  const log = new SimulatedLog()
+  const silent = { warn: () => {} }
+  const office = agent('office', { on: Inquiry }, () => {})
+  let syncs = 0
+  const held: (() => void)[] = []
+  const engine = log.engine({
+    whenToSync: (sync) => (++syncs === 1 ? sync() : void held.push(sync)),
+    whenToDeliver: (deliver) => (syncs < 2 ? deliver() : void held.push(deliver)),
+  })
+  const late = SimulatedProcess.start({ engine, agents: [office], clock: new VirtualClock(), logger: silent })
+  const refused = expect(late).rejects.toMatchObject({ code: 'SPINE_LANE_LOST' })
+  await turns(5)
+  expect(syncs).toBe(2)
+  const owner = await SimulatedProcess.start({ engine: log.engine(), agents: [], logger: silent })
+  while (held.length > 0) {
+    for (const act of held.splice(0)) act()
+    await turns(1)
+  }
+  await refused
+  owner.kill()
+})
+
+it('a redrive that a stale owner asks for is refused, not lost in silence', async () => {
+  const log = new SimulatedLog()
+  const silent = { warn: () => {} }
+  const failing = agent('failing', { on: Inquiry, retry: { attempts: 1 } }, () => {
+    throw new Error('on purpose')
+  })
+  let isBlocked = false
+  const engine = log.engine({ whenToDeliver: (deliver) => (isBlocked ? undefined : deliver()) })
+  const stale = await SimulatedProcess.start({ engine, agents: [failing], logger: silent })
+  const { request } = await stale.spine.publish(Inquiry, { text: 'a' })
+  const { deadLetters } = await stale.spine.settled(request)
+  isBlocked = true
+  const owner = await SimulatedProcess.start({ engine: log.engine(), agents: [], logger: silent })
+  await expect(stale.spine.deadLetters.redrive(deadLetters[0] as string)).rejects.toMatchObject({
+    code: 'SPINE_LANE_LOST',
+    outcome: 'refused',
+  })
+  stale.kill()
+  owner.kill()
+})
+
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
