@@ -112,7 +112,6 @@ export class Agents {
     data: { readonly name: string; readonly to?: string },
   ): Promise<void> {
     const { clock } = this.#runtime
-    const guards = [this.#runtime.laneGuard()]
-    await this.#runtime.append({ guards, records: [fact(type, systemHeader(clock.now()), data as never)] })
+    await this.#runtime.appendAsOwner([fact(type, systemHeader(clock.now()), data as never)])
   }
 }
