@@ -14,14 +14,15 @@ import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import type { NewRecord, RecordHeader } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { createUuid } from '../kernel/ids.ts'
 import { type Encoded, encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { mergePatch } from '../kernel/merge-patch.ts'
-import { fraction, type Random, seededRandom } from '../kernel/random.ts'
+import { type Random, seededRandom } from '../kernel/random.ts'
 import type { Command } from './command.ts'
+import { ContextHandle } from './context-handle.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { following, record } from './record-draft.ts'
+import { requireId } from './require-id.ts'
 import type { SessionState } from './session-states.ts'
 import { schemaError, validateNow } from './validate.ts'
 
@@ -81,7 +82,7 @@ export class RunContext {
 
   /** The object that the handler gets. */
   handle(): Context {
-    return new Handle(this)
+    return new ContextHandle(this)
   }
 
   /** Made for the runs that draw from it. The first generation has the seed that older logs replay with. */
@@ -255,103 +256,6 @@ export class RunContext {
   }
 }
 
-/**
- * What a handler holds. Its functions are made when they are asked for, because most runs use two or three of them, and
- * are bound, because `({ text }, { step, emit }) => …` is how many people write a handler.
- */
-class Handle implements Context {
-  readonly #context: RunContext
-
-  constructor(context: RunContext) {
-    this.#context = context
-    Object.freeze(this)
-  }
-
-  get step(): Context['step'] {
-    const context = this.#context
-    return (name, run, options) => handled(context.step(name, run, options)) as Promise<never>
-  }
-
-  get emit(): Context['emit'] {
-    const context = this.#context
-    return (type, data, options) => context.emit(type as AnyEventType, data, options)
-  }
-
-  get publish(): Context['publish'] {
-    const context = this.#context
-    return (type, data, options) => handled(context.publish(type as AnyEventType, data, options))
-  }
-
-  get call(): Context['call'] {
-    const context = this.#context
-    return (target, input, options) => handled(context.call(target as AnyAgent, input, options)) as Promise<never>
-  }
-
-  get handoff(): Context['handoff'] {
-    const context = this.#context
-    return (target, input) => context.handoff(target as AnyAgent, input)
-  }
-
-  get sleep(): Context['sleep'] {
-    const context = this.#context
-    return (duration) => handled(context.sleep(duration))
-  }
-
-  get session(): Context['session'] {
-    return this.#context.session()
-  }
-
-  get request(): SpineEvent {
-    return this.#context.attempt.request()
-  }
-
-  get deadline(): Date | undefined {
-    const { deadline } = this.#context.attempt.header
-    return deadline === undefined ? undefined : new Date(deadline)
-  }
-
-  get hops(): number {
-    return this.#context.attempt.header.hops
-  }
-
-  get signal(): AbortSignal {
-    return this.#context.attempt.signal()
-  }
-
-  get attempt(): number {
-    return this.#context.attempt.failedBefore + 1
-  }
-
-  get now(): Context['now'] {
-    const { attempt } = this.#context
-    return () => new Date(attempt.now())
-  }
-
-  get random(): Context['random'] {
-    const context = this.#context
-    return () => fraction(context.chance())
-  }
-
-  get uuid(): Context['uuid'] {
-    const context = this.#context
-    return () => createUuid(context.attempt.now(), context.chance())
-  }
-
-  get patched(): Context['patched'] {
-    const { attempt } = this.#context
-    return (id) => {
-      requireId(id, 'patched: id')
-      return attempt.patched(id)
-    }
-  }
-}
-
-/** A promise that nobody may await: a loser of a race, a forgotten call. It must not become an unhandled rejection. */
-function handled<Value>(promise: Promise<Value>): Promise<Value> {
-  promise.catch(() => {})
-  return promise
-}
-
 export function eventRecord(
   header: Omit<RecordHeader, 'type'>,
   type: AnyEventType,
@@ -366,21 +270,6 @@ export function eventRecord(
 function checkPlace<Options extends EmitOptions>(options: Options | undefined): Options | undefined {
   for (const name of ['session', 'key'] as const) if (options?.[name] !== undefined) requireId(options[name], name)
   return options
-}
-
-/** In the language since ES2024, in Node since 20. */
-type WellFormed = string & { isWellFormed(): boolean }
-
-export function requireId(value: unknown, name: string): void {
-  // Half a surrogate pair would be another text after it was stored.
-  const isText =
-    typeof value === 'string' && value !== '' && !value.includes('\0') && (value as WellFormed).isWellFormed()
-  if (isText && value.length <= limits.idCharactersMax) return
-  throw new SpineError('SPINE_OPTION_INVALID', `${name} is ${JSON.stringify(value)}.`, {
-    value,
-    limit: limits.idCharactersMax,
-    fix: `Use a text of 1 to ${limits.idCharactersMax} characters, none of them U+0000.`,
-  })
 }
 
 /** Input of directed work, validated by the target's schema. @throws SPINE_AGENT_INVALID for an agent that reacts. */

@@ -1,0 +1,104 @@
+/** The `ctx` that a handler holds: the functions of a `RunContext`, made when they are asked for. */
+import type { AnyAgent } from '../agent/agent.ts'
+import type { Context } from '../agent/context.ts'
+import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
+import { createUuid } from '../kernel/ids.ts'
+import { fraction } from '../kernel/random.ts'
+import { requireId } from './require-id.ts'
+import type { RunContext } from './run-context.ts'
+
+/**
+ * Its functions are made when they are asked for, because most runs use two or three of them, and are bound, because `({ text }, { step, emit }) => …` is how many people write a handler.
+ */
+export class ContextHandle implements Context {
+  readonly #context: RunContext
+
+  constructor(context: RunContext) {
+    this.#context = context
+    Object.freeze(this)
+  }
+
+  get step(): Context['step'] {
+    const context = this.#context
+    return (name, run, options) => handled(context.step(name, run, options)) as Promise<never>
+  }
+
+  get emit(): Context['emit'] {
+    const context = this.#context
+    return (type, data, options) => context.emit(type as AnyEventType, data, options)
+  }
+
+  get publish(): Context['publish'] {
+    const context = this.#context
+    return (type, data, options) => handled(context.publish(type as AnyEventType, data, options))
+  }
+
+  get call(): Context['call'] {
+    const context = this.#context
+    return (target, input, options) => handled(context.call(target as AnyAgent, input, options)) as Promise<never>
+  }
+
+  get handoff(): Context['handoff'] {
+    const context = this.#context
+    return (target, input) => context.handoff(target as AnyAgent, input)
+  }
+
+  get sleep(): Context['sleep'] {
+    const context = this.#context
+    return (duration) => handled(context.sleep(duration))
+  }
+
+  get session(): Context['session'] {
+    return this.#context.session()
+  }
+
+  get request(): SpineEvent {
+    return this.#context.attempt.request()
+  }
+
+  get deadline(): Date | undefined {
+    const { deadline } = this.#context.attempt.header
+    return deadline === undefined ? undefined : new Date(deadline)
+  }
+
+  get hops(): number {
+    return this.#context.attempt.header.hops
+  }
+
+  get signal(): AbortSignal {
+    return this.#context.attempt.signal()
+  }
+
+  get attempt(): number {
+    return this.#context.attempt.failedBefore + 1
+  }
+
+  get now(): Context['now'] {
+    const { attempt } = this.#context
+    return () => new Date(attempt.now())
+  }
+
+  get random(): Context['random'] {
+    const context = this.#context
+    return () => fraction(context.chance())
+  }
+
+  get uuid(): Context['uuid'] {
+    const context = this.#context
+    return () => createUuid(context.attempt.now(), context.chance())
+  }
+
+  get patched(): Context['patched'] {
+    const { attempt } = this.#context
+    return (id) => {
+      requireId(id, 'patched: id')
+      return attempt.patched(id)
+    }
+  }
+}
+
+/** A promise that nobody may await: a loser of a race, a forgotten call. It must not become an unhandled rejection. */
+function handled<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(() => {})
+  return promise
+}
