@@ -55,7 +55,8 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
 async function commit(run: Run, records: readonly NewRecord[], effects: readonly Asked[]): Promise<void> {
   try {
     const outcome = await run.append(records)
-    if (outcome === undefined) return
+    // Stopped meanwhile: what was announced and not begun is left to whoever comes next, if anyone does.
+    if (outcome === undefined || run.isOver) return
     for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
   } catch (error) {
     void run.fail(error)
