@@ -4,6 +4,8 @@ import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
+import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
+import type { Json } from '../kernel/json.ts'
 
 export type Order = 'session' | 'key' | 'none'
 export type OnFailure = 'skip' | 'block' | 'park'
@@ -34,15 +36,33 @@ interface CommonOptions {
   readonly timeout?: Duration
 }
 
-export interface ReactionOptions extends CommonOptions {
-  /** The event type, or types, that it reacts to. */
-  readonly on: AnyEventType | readonly AnyEventType[]
+/** One type, several, every event but its own (`'*'`), or several as one (`join`). */
+export type Subscription = AnyEventType | readonly AnyEventType[] | '*' | AnyJoin
+
+interface SubscriptionOptions {
+  /**
+   * Starts a delivery only when its session has had an event of each of these types, before or after the event that it is
+   * given. Until then it holds its key. At most 32 types. Default: none.
+   */
+  readonly after?: readonly AnyEventType[]
+  /**
+   * It only looks on: nobody waits for it (`settled`), no cancel and no deadline of the request ends it. It is durable,
+   * retried and ordered like others; what it emits is part of the request. Default false.
+   */
+  readonly observes?: boolean
+}
+
+export interface ReactionOptions extends CommonOptions, SubscriptionOptions {
+  /** The event type, or types, that it reacts to: also `'*'`, every event but its own, and `join([A, B], { per })`. */
+  readonly on: Subscription
   readonly input?: never
   readonly output?: never
 }
 
 export interface DirectedOptions extends CommonOptions {
   readonly on?: never
+  readonly after?: never
+  readonly observes?: never
   /** What it is asked: `evt.data` of the handler. */
   readonly input: StandardSchemaV1
   /** What it replies: the return value of the handler. */
@@ -51,11 +71,12 @@ export interface DirectedOptions extends CommonOptions {
 
 export type AgentOptions = ReactionOptions | DirectedOptions
 /** The widest shape: what the library itself works with. */
-export type AnyOptions = CommonOptions & {
-  readonly on?: AnyEventType | readonly AnyEventType[]
-  readonly input?: StandardSchemaV1
-  readonly output?: StandardSchemaV1
-}
+export type AnyOptions = CommonOptions &
+  SubscriptionOptions & {
+    readonly on?: Subscription
+    readonly input?: StandardSchemaV1
+    readonly output?: StandardSchemaV1
+  }
 
 /** The address of an agent and, once it has a handler, the agent itself. */
 export interface Agent<Name extends string = string, Options extends AnyOptions = AnyOptions> {
@@ -82,9 +103,13 @@ export type ReplyOf<Target> = Target extends {
   : never
 
 type HandledEvent<Options> = Options extends { readonly on: infer On }
-  ? On extends readonly (infer Event)[]
-    ? EventOf<Event>
-    : EventOf<On>
+  ? On extends '*'
+    ? SpineEvent<string, Json>
+    : On extends AnyJoin
+      ? JoinedEventOf<On>
+      : On extends readonly (infer Event)[]
+        ? EventOf<Event>
+        : EventOf<On>
   : Options extends { readonly input: infer Schema extends StandardSchemaV1 }
     ? SpineEvent<string, StandardSchemaV1.InferOutput<Schema>>
     : never
@@ -162,10 +187,11 @@ export function agent<Name extends string, Options extends AnyOptions>(
   })
 }
 
-/** Event types of `on`, however it was written. */
-export function subscriptionsOf(options: AnyOptions): readonly AnyEventType[] {
-  if (options.on === undefined) return []
-  return Array.isArray(options.on) ? (options.on as readonly AnyEventType[]) : [options.on as AnyEventType]
+/** Event types of `on`, however it was written; none for `'*'`, which names no type. */
+export function subscriptionsOf({ on }: AnyOptions): readonly AnyEventType[] {
+  if (on === undefined || on === '*') return []
+  if (isJoin(on)) return on.types
+  return Array.isArray(on) ? (on as readonly AnyEventType[]) : [on as AnyEventType]
 }
 
 export const RETRY_DEFAULT = { attempts: 10, backoff: '500ms..1m' } as const
@@ -226,12 +252,22 @@ function checkOptions(name: string, options: AnyOptions): void {
   const stranger = events.find(
     (candidate) => typeof candidate?.type !== 'string' || !isStandardSchema(candidate.schema),
   )
-  if (stranger !== undefined || (reacts && subscriptionsOf(options).length === 0)) {
+  if (stranger !== undefined || (reacts && options.on !== '*' && subscriptionsOf(options).length === 0)) {
     throw invalid(
       `${what}: 'on' and 'emits' take what event() returned.`,
       "Declare it first: const Inquiry = event('inquiry.received', schema).",
     )
   }
+  for (const option of ['after', 'observes'] as const) {
+    if (reacts || options[option] === undefined) continue
+    throw invalid(
+      `${what} has '${option}' without 'on'.`,
+      'Only agents that react to events have it; directed work starts when it is asked for.',
+    )
+  }
+  if (options.after !== undefined) checkTypes(`${what}: after`, options.after)
+  if (options.observes !== undefined && typeof options.observes !== 'boolean')
+    throw invalid(`${what}: observes is no boolean.`, 'Use true or false.', options.observes)
   if (options.concurrency !== undefined)
     requireWholeNumber(options.concurrency, limits.concurrencyMax, `${what}: concurrency`)
   if (options.order !== undefined && !['session', 'key', 'none'].includes(options.order)) {

@@ -38,6 +38,8 @@ export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
     hops: record.hops,
     sequence: record.sequence,
     run,
+    join: state.joins.of(row),
+    observes: deliveries.observes[row] === 1,
   })
   holdKey(agent, orderKey, record.cause)
   endDelivery(state, row, record, false)
@@ -68,7 +70,8 @@ export function foldRedriven(state: SpineState, record: LogRecord): void {
   }
   agent.holds.delete(letter.orderKey)
   const head = agent.keys.get(letter.orderKey)
-  if (head !== undefined && state.deliveries.status[head] === STATUS.ready)
+  const status = head === undefined ? STATUS.free : state.deliveries.status[head]
+  if (head !== undefined && (status === STATUS.ready || status === STATUS.held))
     state.deliveries.status[head] = STATUS.queued
   // From the last to the first, each put before the others: so the earliest ends up at the head.
   const last = [...hold.letters].sort((left, right) => right - left)
@@ -135,14 +138,26 @@ function wakeHead(state: SpineState, agent: AgentState, key: string): void {
 /** `first`: before all others of the key that its death held. */
 function reopen(state: SpineState, id: string, letter: DeadLetterState, first = false): void {
   state.deadLetters.delete(id)
-  const { source, agent, type, run, request, session, key, hops } = letter
+  const { source, agent, type, run, request, session, key, hops, join, observes = false } = letter
   // A rename may have brought the same work here meanwhile (L1).
   if (state.deliveries.find(source, agent) !== 0) return
   const row = openDelivery(
     state,
-    { source: { sequence: source, request, session, key, hops }, agent, type, caller: 0, call: 0, ordered: true },
+    {
+      source: { sequence: source, request, session, key, hops },
+      agent,
+      type,
+      caller: 0,
+      call: 0,
+      ordered: true,
+      observes,
+    },
     first ? letter.orderKey : undefined,
   )
+  if (join !== undefined) {
+    state.joins.set(row, join)
+    if (join.spec.per === 'request') state.joins.remember(agent, request)
+  }
   if (run === undefined) return
   state.runs.set(row, run)
   for (const [name, { kind, ended, due }] of run.commands) {

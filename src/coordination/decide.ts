@@ -15,6 +15,8 @@ import type { SpineState } from './state.ts'
 export type DueDecision =
   | { readonly kind: 'start'; readonly row: Row; readonly source: Sequence }
   | { readonly kind: 'fire-timer'; readonly row: Row; readonly command: string }
+  /** The time of a round is up: it fires with what there is, or ends. */
+  | { readonly kind: 'end-join'; readonly row: Row }
   | { readonly kind: 'expire-delivery'; readonly row: Row }
   | { readonly kind: 'expire-request'; readonly request: string; readonly deadline: number }
 
@@ -30,6 +32,8 @@ export interface TakeOver {
   readonly crashLoops: readonly Place[]
   /** Called deliveries that wait; one of them may wait for its own caller. */
   readonly waitingCalls: readonly Place[]
+  /** What lacks an event of its session, which may lie in the log already. */
+  readonly held: readonly Place[]
 }
 
 /** Makes this state decide: from here on `evolve` marks what changes. */
@@ -49,6 +53,9 @@ export function takeOver(state: SpineState): TakeOver {
     if (deliveries.status[row] === STATUS.backoff) {
       state.due.push({ at: deliveries.due[row] as number, kind: 'retry', row, source, name: '' })
     }
+    if (deliveries.status[row] === STATUS.joining && deliveries.due[row] !== 0) {
+      state.due.push({ at: deliveries.due[row] as number, kind: 'join', row, source, name: '' })
+    }
     const deadline = deliveries.deadline[row] as number
     if (deadline !== 0 && deadline !== requests.deadline[deliveries.request[row] as number]) {
       state.due.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
@@ -63,7 +70,8 @@ export function takeOver(state: SpineState): TakeOver {
     if (at !== 0) state.due.push({ at, kind: 'request-deadline', row: 0, source: 0, name: requests.id[slot] as string })
   }
   ready.sort((left, right) => left.source - right.source)
-  return { ready, crashLoops, waitingCalls }
+  const held = state.held.rows().map((row) => ({ row, source: deliveries.source[row] as Sequence }))
+  return { ready, crashLoops, waitingCalls, held }
 }
 
 /** Everything that has become due; entries that lost their meaning are dropped on the way. */
@@ -93,6 +101,10 @@ function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefine
   if (deliveries.status[row] === STATUS.free || deliveries.source[row] !== source) return undefined
   if (entry.kind === 'delivery-deadline')
     return deliveries.deadline[row] === entry.at ? { kind: 'expire-delivery', row } : undefined
+  if (entry.kind === 'join') {
+    const isDue = deliveries.status[row] === STATUS.joining && deliveries.due[row] === entry.at
+    return isDue ? { kind: 'end-join', row } : undefined
+  }
   if (entry.kind === 'retry') {
     return deliveries.status[row] === STATUS.backoff && deliveries.due[row] === entry.at
       ? { kind: 'start', row, source }

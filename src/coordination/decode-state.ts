@@ -5,12 +5,14 @@
  */
 import type { SystemData } from '../event/catalogue.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
-import type { EncodedDelivery, EncodedRun, EncodedState } from './encode-state.ts'
-import { targetIndex } from './registrations.ts'
+import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
+import type { JoinRound, JoinSpec } from './join-rounds.ts'
+import { subscribe, targetIndex } from './registrations.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
+import { applyTerms, typeIndex } from './terms.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 1
+export const STATE_VERSION = 2
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
@@ -19,12 +21,23 @@ export function decodeState(encoded: string): SpineState {
   for (const agent of from.agents) readAgent(state, agent)
   for (const request of from.requests) state.requests.add(request.id, request.deadline)
   readDeliveries(state, from.deliveries)
+  for (const { request, agents } of from.joinsFired)
+    for (const agent of agents) state.joins.remember(targetIndex(state, agent), request)
+  // Not before the rounds that gather are there: some types linger because of them.
+  for (const [index, agent] of state.agents.entries()) {
+    applyTerms(state, index)
+    subscribe(state, index, agent)
+  }
   for (const letter of from.deadLetters) {
     const { source, sequence, request, session, key, orderKey, hops } = letter
     const agent = targetIndex(state, letter.agent)
     const run = letter.run === null ? undefined : readRun(letter.run, new Map())
-    const type = typeIndex(state, letter.type)
-    state.deadLetters.set(letter.id, { source, sequence, request, session, key, orderKey, hops, agent, type, run })
+    const type = letter.type === '' ? 0 : typeIndex(state, letter.type)
+    const join = letter.join === null ? undefined : readRound(letter.join)
+    const { observes } = letter
+    state.deadLetters.set(letter.id, {
+      ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes },
+    })
   }
   for (const { lane, ...rest } of from.lanes) state.lanes.set(lane, rest)
   return state
@@ -37,12 +50,6 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.since = from.since
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
-  for (const type of agent.subscribed.keys()) {
-    typeIndex(state, type)
-    const subscribers = state.subscriptions.get(type)
-    if (subscribers === undefined) state.subscriptions.set(type, [index])
-    else subscribers.push(index)
-  }
 }
 
 /** In three turns, because rows name each other: first all rows, then their queues, then callers and journals. */
@@ -69,7 +76,7 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   const agent = targetIndex(state, from.agent)
   const row = deliveries.add(from.source, agent)
   const slot = requests.find(from.request)
-  deliveries.type[row] = typeIndex(state, from.type)
+  deliveries.type[row] = from.type === '' ? 0 : typeIndex(state, from.type)
   deliveries.status[row] = STATUS[from.status as keyof typeof STATUS] satisfies Status
   deliveries.session[row] = from.session
   deliveries.partition[row] = from.partition
@@ -82,10 +89,20 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   deliveries.due[row] = from.due
   deliveries.deadline[row] = from.deadline
   deliveries.call[row] = from.call
+  deliveries.observes[row] = from.observes ? 1 : 0
   deliveries.request[row] = slot
-  deliveries.linkRequest(requests.firstRow(slot), row)
-  requests.first[slot] = row
-  requests.open[slot] = (requests.open[slot] as number) + 1
+  if (from.observes) requests.watching[slot] = (requests.watching[slot] as number) + 1
+  else {
+    deliveries.linkRequest(requests.firstRow(slot), row)
+    requests.first[slot] = row
+    requests.open[slot] = (requests.open[slot] as number) + 1
+    requests.atRest[slot] = 0
+  }
+  if (from.missing.length > 0) state.held.hold(row, from.session, from.missing)
+  if (from.join !== null) {
+    state.joins.set(row, readRound(from.join))
+    if (deliveries.status[row] === STATUS.joining) state.joins.gather(row, agent, from)
+  }
   const agentState = state.agents[agent] as AgentState
   agentState.open++
   return row
@@ -103,12 +120,9 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
   return run
 }
 
-function typeIndex(state: SpineState, type: string): number {
-  const known = state.eventTypeIndex.get(type)
-  if (known !== undefined) return known
-  if (type === '') return 0
-  const index = state.eventTypes.length
-  state.eventTypeIndex.set(type, index)
-  state.eventTypes.push(type)
-  return index
+function readRound(from: EncodedRound): JoinRound {
+  return {
+    spec: from.spec as unknown as JoinSpec,
+    seen: new Map(from.seen.map(({ type, sequence }) => [type, sequence])),
+  }
 }

@@ -23,6 +23,13 @@ export interface Opening {
   readonly call: Sequence
   /** Events and handoffs are ordered by key unless the agent says otherwise; calls are not. */
   readonly ordered: boolean
+  /** It only looks on: nothing waits for it, and no end of its request ends it. What it calls or hands off to, too. */
+  readonly observes?: boolean
+  /** It gathers events for a join, and is in no queue until it fires. */
+  readonly joining?: boolean
+  /** Event types that its session must have had before it starts; `present` are those of the events that open it. */
+  readonly after?: readonly string[]
+  readonly present?: readonly string[]
 }
 
 /** `firstOf`: a key of which nothing has begun; when the delivery is ordered by it, it goes before all others. */
@@ -35,23 +42,35 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   deliveries.session[row] = source.session
   deliveries.partition[row] = source.key
   deliveries.hops[row] = source.hops
-  deliveries.deadline[row] = source.deadline ?? 0
+  const observes = opening.observes === true || (opening.caller !== 0 && deliveries.observes[opening.caller] === 1)
+  deliveries.observes[row] = observes ? 1 : 0
+  deliveries.deadline[row] = observes ? 0 : (source.deadline ?? 0)
   deliveries.caller[row] = opening.caller
   deliveries.call[row] = opening.call
-  deliveries.key[row] = orderKey(agent, source, opening.ordered)
+  deliveries.key[row] = opening.joining === true ? '' : orderKey(agent, source, opening.ordered)
   const isCalled = opening.caller !== 0 && deliveries.key[row] !== ''
   // A call to what one of its own callers holds runs inside that hold (call-cycles.ts H1).
   if (isCalled && isHeldByCaller(state, opening.caller, opening.agent, deliveries.key[row] as string))
     deliveries.key[row] = ''
   agent.open++
-  joinRequest(state, row, source)
-  joinQueue(state, agent, row, firstOf)
+  if (observes) watchRequest(state, row, source)
+  else joinRequest(state, row, source)
+  if (opening.joining === true) {
+    deliveries.status[row] = STATUS.joining
+    return row
+  }
+  if (opening.after !== undefined) holdBack(state, row, opening.after, opening.present ?? [])
+  lineUp(state, agent, row, firstOf)
   if (isCalled && deliveries.status[row] === STATUS.queued)
     state.marks?.push({ kind: 'cycle', row, source: source.sequence })
   return row
 }
 
-function orderKey(agent: AgentState, source: Opening['source'], ordered: boolean): string {
+export function orderKey(
+  agent: AgentState,
+  source: Pick<Opening['source'], 'session' | 'key'>,
+  ordered: boolean,
+): string {
   const order = agent.registration?.order ?? 'default'
   if (order === 'none' || (order === 'default' && !ordered)) return ''
   return order === 'session' ? source.session : source.key
@@ -61,9 +80,11 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   const { deliveries, requests } = state
   let slot = requests.find(source.request)
   const deadline = source.deadline ?? 0
-  if (slot === 0) {
-    slot = requests.add(source.request, source.hops === 0 ? deadline : 0)
-    if (requests.deadline[slot] !== 0) {
+  if (slot === 0) slot = requests.add(source.request)
+  if (requests.atRest[slot] === 1) {
+    requests.atRest[slot] = 0
+    if (source.hops === 0 && deadline !== 0) {
+      requests.deadline[slot] = deadline
       state.due?.push({ at: deadline, kind: 'request-deadline', row: 0, source: 0, name: source.request })
     }
   }
@@ -71,18 +92,36 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   deliveries.linkRequest(requests.firstRow(slot), row)
   requests.first[slot] = row
   requests.open[slot] = (requests.open[slot] as number) + 1
-  if (deadline !== 0 && deadline !== requests.deadline[slot]) {
-    state.due?.push({
-      at: deadline,
-      kind: 'delivery-deadline',
-      row,
-      source: deliveries.source[row] as Sequence,
-      name: '',
-    })
-  }
+  if (deadline !== 0) expireAt(state, row, deadline)
 }
 
-function joinQueue(state: SpineState, agent: AgentState, row: Row, firstOf: string | undefined): void {
+/** Unless its request expires at that time anyway. */
+export function expireAt(state: SpineState, row: Row, deadline: number): void {
+  const { deliveries, requests } = state
+  if (deadline === requests.deadline[deliveries.request[row] as number]) return
+  const source = deliveries.source[row] as Sequence
+  state.due?.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
+}
+
+/** What only looks on needs to know its request, and is not counted there (Q2). */
+function watchRequest(state: SpineState, row: Row, source: Opening['source']): void {
+  const { deliveries, requests } = state
+  const slot = requests.find(source.request) || requests.add(source.request)
+  deliveries.request[row] = slot
+  requests.watching[slot] = (requests.watching[slot] as number) + 1
+}
+
+/** Before the row is lined up: opened by events of some types, it may start only after those (after.ts). */
+export function holdBack(state: SpineState, row: Row, after: readonly string[], present: readonly string[]): void {
+  const missing = after.filter((type) => !present.includes(type))
+  if (missing.length === 0) return
+  const { deliveries, held } = state
+  held.hold(row, deliveries.session[row] as string, missing)
+  state.marks?.push({ kind: 'held', row, source: deliveries.source[row] as Sequence })
+}
+
+/** Puts it into the queue of its key, and lets it go if nothing is before it. */
+export function lineUp(state: SpineState, agent: AgentState, row: Row, firstOf?: string): void {
   const { deliveries } = state
   const key = deliveries.key[row] as string
   deliveries.status[row] = STATUS.queued
@@ -94,7 +133,12 @@ export function isBlocked(agent: AgentState, key: string): boolean {
   return agent.holds.size > 0 && agent.holds.get(key)?.mode === 'block'
 }
 
+/** May start, unless something holds it back (after.ts). */
 export function makeReady(state: SpineState, row: Row): void {
+  if (state.held.size > 0 && state.held.has(row)) {
+    state.deliveries.status[row] = STATUS.held
+    return
+  }
   state.deliveries.status[row] = STATUS.ready
   state.marks?.push({ kind: 'ready', row, source: state.deliveries.source[row] as Sequence })
 }
@@ -117,8 +161,9 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
     const next = deliveries.dequeue(agent.keys, row)
     if (next !== 0 && !isBlocked(agent, deliveries.key[row] as string)) makeReady(state, next)
   }
-  requests.first[slot] = deliveries.unlinkRequest(requests.firstRow(slot), row)
-  requests.open[slot] = (requests.open[slot] as number) - 1
+  if (state.held.size > 0) state.held.forget(row, deliveries.session[row] as string)
+  if (state.joins.size > 0) forgetRound(state, row, request)
+  leaveRequest(state, row, slot)
   agent.open--
   state.runs.delete(row)
   deliveries.drop(row)
@@ -127,10 +172,35 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   if (run !== undefined) endOpenCalls(state, run, record)
   if (caller !== 0 && !silent) resolveCall(state, caller, call, record)
   // An open call that ended above may have been the last of the request, and have freed the slot already.
-  if (requests.open[slot] === 0 && requests.id[slot] === request) {
-    requests.drop(slot)
-    state.marks?.push({ kind: 'rest', request })
+  if (requests.open[slot] === 0 && requests.id[slot] === request) restRequest(state, slot, request)
+}
+
+function leaveRequest({ deliveries, requests }: SpineState, row: Row, slot: number): void {
+  if (deliveries.observes[row] === 1) {
+    requests.watching[slot] = (requests.watching[slot] as number) - 1
+    return
   }
+  requests.first[slot] = deliveries.unlinkRequest(requests.firstRow(slot), row)
+  requests.open[slot] = (requests.open[slot] as number) - 1
+}
+
+/** Nothing of it is open, save what only looks on; that keeps its slot. */
+function restRequest({ requests, joins, marks }: SpineState, slot: number, request: string): void {
+  if (requests.atRest[slot] === 0) {
+    requests.atRest[slot] = 1
+    requests.deadline[slot] = 0
+    joins.forgetRequest(request)
+    marks?.push({ kind: 'rest', request })
+  }
+  if (requests.watching[slot] !== 0) return
+  joins.forgetRequest(request)
+  requests.drop(slot)
+}
+
+function forgetRound({ joins, deliveries }: SpineState, row: Row, request: string): void {
+  const session = deliveries.session[row] as string
+  joins.gatherNoMore(row, deliveries.agent[row] as number, { request, session })
+  joins.forget(row)
 }
 
 export function endOpenCalls(state: SpineState, run: RunState, record: LogRecord): void {
@@ -164,6 +234,7 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
     caller,
     call,
     ordered: true,
+    observes: deliveries.observes[row] === 1,
   })
   const callerRun = state.runs.get(caller)
   const name = callerRun?.calls.get(call)

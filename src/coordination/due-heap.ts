@@ -7,7 +7,7 @@ import type { Row } from './delivery-table.ts'
 
 export interface DueEntry {
   readonly at: number
-  readonly kind: 'retry' | 'timer' | 'delivery-deadline' | 'request-deadline'
+  readonly kind: 'retry' | 'timer' | 'join' | 'delivery-deadline' | 'request-deadline'
   readonly row: Row
   /** Source of the row when the entry was made: tells a row that has been given to another delivery since. */
   readonly source: Sequence

@@ -6,6 +6,7 @@
  */
 import { type Json, withSortedKeys } from '../kernel/json.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import type { JoinRound } from './join-rounds.ts'
 import { deliveryId, type AgentState, type RunState, type SpineState } from './state.ts'
 
 const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value]) => [value, name]))
@@ -13,6 +14,7 @@ const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value
 /** What `encodeState` writes: plain JSON, with names instead of rows. */
 export type EncodedState = ReturnType<typeof stateJson>
 export type EncodedDelivery = ReturnType<typeof deliveryJson>
+export type EncodedRound = NonNullable<ReturnType<typeof roundJson>>
 export type EncodedRun = NonNullable<ReturnType<typeof runJson>>
 
 export function encodeState(state: SpineState): string {
@@ -35,6 +37,13 @@ function stateJson(state: SpineState) {
         deadline: state.requests.deadline[slot] as number,
       }))
       .sort(byText('id')),
+    // Of requests whose rounds are remembered; the others are left out.
+    joinsFired: [...state.joins.fired()]
+      .map(([request, agents]) => ({
+        request,
+        agents: [...agents].map((agent) => (state.agents[agent] as AgentState).name).sort(),
+      }))
+      .sort(byText('request')),
     deadLetters: [...state.deadLetters]
       .map(([id, letter]) => ({
         id,
@@ -47,6 +56,8 @@ function stateJson(state: SpineState) {
         key: letter.key,
         hops: letter.hops,
         orderKey: letter.orderKey,
+        observes: letter.observes === true,
+        join: roundJson(letter.join),
         run: runJson(state, letter.run),
       }))
       .sort(byText('id')),
@@ -103,8 +114,17 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     deadline: deliveries.deadline[row] as number,
     caller: rowId(state, deliveries.caller[row] as Row),
     call: deliveries.call[row] as number,
+    observes: deliveries.observes[row] === 1,
+    join: roundJson(state.joins.of(row)),
+    missing: [...state.held.missingOf(row)].sort(),
     run: runJson(state, state.runs.get(row)),
   }
+}
+
+function roundJson(round: JoinRound | undefined) {
+  if (round === undefined) return null
+  const seen = [...round.seen].map(([type, sequence]) => ({ type, sequence })).sort(byText('type'))
+  return { spec: withSortedKeys(round.spec as unknown as Json), seen }
 }
 
 function runJson(state: SpineState, run: RunState | undefined) {

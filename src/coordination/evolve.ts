@@ -13,12 +13,15 @@ import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { foldAfterMatched, tickOffEvent } from './after.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
-import type { Command, RunState, SpineState } from './state.ts'
+import { foldJoinDue, JOIN_WAIT } from './join.ts'
+import type { AgentState, Command, RunState, SpineState } from './state.ts'
+import { openOnTerms, tellWhoHearsEverything } from './terms.ts'
 
 export function evolve(state: SpineState, record: LogRecord): void {
   assert(record.sequence === state.at + 1, `record ${record.sequence} does not follow ${state.at}`)
@@ -29,10 +32,16 @@ export function evolve(state: SpineState, record: LogRecord): void {
 
 function foldEvent(state: SpineState, record: LogRecord): void {
   const subscribers = state.subscriptions.get(record.type)
-  if (subscribers === undefined) return
-  const type = state.eventTypeIndex.get(record.type) as number
-  for (const agent of subscribers)
-    openDelivery(state, { source: record, agent, type, caller: 0, call: 0, ordered: true })
+  if (subscribers !== undefined) {
+    const type = state.eventTypeIndex.get(record.type) as number
+    for (const agent of subscribers) {
+      const { terms } = state.agents[agent] as AgentState
+      if (terms === undefined) openDelivery(state, { source: record, agent, type, caller: 0, call: 0, ordered: true })
+      else openOnTerms(state, agent, terms, type, record)
+    }
+  }
+  if (state.everything.length > 0) tellWhoHearsEverything(state, record)
+  if (state.held.size > 0) tickOffEvent(state, record)
 }
 
 function foldFact(state: SpineState, record: LogRecord): void {
@@ -107,6 +116,10 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     const command = state.runs.get(row)?.commands.get(name)
     if (command !== undefined && command.ended === 0) endCommand(state, row, name, command, record, true)
   }),
+  'spine.wait.matched': aboutDelivery(foldAfterMatched),
+  'spine.wait.expired': aboutDelivery((state, row, record) => {
+    if (dataOf(record, 'spine.wait.expired').command === JOIN_WAIT) foldJoinDue(state, row, record)
+  }),
   // The state of sessions is folded by whoever needs it (runtime/session-states.ts); no decision here depends on it.
   'spine.session.patched': () => {},
   'spine.request.cancelled': endOfRequest,
@@ -115,6 +128,11 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     const { handoff } = dataOf(record, 'spine.delivery.completed')
     if (handoff === undefined) endDelivery(state, row, record, false)
     else handOff(state, row, record, targetIndex(state, handoff.target))
+  }),
+  'spine.delivery.skipped': aboutDelivery((state, row, record) => {
+    // One that says of what it is a repetition is about a delivery that was to start; the others are of rounds of joins.
+    if (dataOf(record, 'spine.delivery.skipped').of === undefined) foldJoinDue(state, row, record)
+    else endDelivery(state, row, record, false)
   }),
   'spine.delivery.cancelled': endOfDelivery,
   'spine.delivery.expired': endOfDelivery,
@@ -187,10 +205,11 @@ function foldCall(state: SpineState, record: LogRecord): void {
 }
 
 function endOfRequest(state: SpineState, record: LogRecord): void {
-  let slot = state.requests.find(record.request)
-  while (slot !== 0) {
-    endDelivery(state, state.requests.firstRow(slot), record, true)
-    slot = state.requests.find(record.request)
+  const { requests } = state
+  let row = requests.firstRow(requests.find(record.request))
+  while (row !== 0) {
+    endDelivery(state, row, record, true)
+    row = requests.firstRow(requests.find(record.request))
   }
 }
 

@@ -13,6 +13,8 @@ import type { Sequence } from '../event/sequence.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
+import { HeldDeliveries } from './held-deliveries.ts'
+import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
 import { RequestTable } from './request-table.ts'
 
 export interface AgentState {
@@ -23,11 +25,22 @@ export interface AgentState {
   since: Sequence
   /** Event type → since when it has been given events of it. */
   subscribed: ReadonlyMap<string, Sequence>
+  /** `undefined` for an agent that is given every event of its types as it comes, which is the common case. */
+  terms: Terms | undefined
   open: number
   /** Head of the queue of each key. */
   readonly keys: Map<string, Row>
   /** Keys that stand still, or are set aside, since one of their deliveries died. */
   readonly holds: Map<string, KeyHold>
+}
+
+/** What a subscription asks beyond the events themselves. It follows from the registration, and from rounds that gather. */
+export interface Terms {
+  readonly join: JoinSpec | undefined
+  readonly after: readonly string[] | undefined
+  readonly observes: boolean
+  /** Types that it is given only for rounds which began under an earlier registration. */
+  readonly lingering: readonly string[]
 }
 
 /** What `onFailure: 'block' | 'park'` does to a key after a death, until a redrive or discard. */
@@ -75,6 +88,9 @@ export interface DeadLetterState {
   readonly sequence: Sequence
   /** Its journal, kept so that a redrive repeats no recorded step. */
   readonly run: RunState | undefined
+  /** What a join had gathered, for its redrive. */
+  readonly join?: JoinRound | undefined
+  readonly observes?: boolean
 }
 
 export interface LaneState {
@@ -108,6 +124,8 @@ export type Mark =
   | { readonly kind: 'restarted'; readonly row: Row; readonly source: Sequence }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
+  /** It may not start until its session has events of certain types: they may lie in the log already. */
+  | { readonly kind: 'held'; readonly row: Row; readonly source: Sequence }
 
 export interface SpineState {
   at: Sequence
@@ -115,12 +133,16 @@ export interface SpineState {
   readonly agentIndex: Map<string, number>
   /** Event type → agents that react to it. */
   readonly subscriptions: Map<string, number[]>
+  /** Agents that react to every event (`'*'`). */
+  everything: readonly number[]
   /** Event types that agents react to, or once did; deliveries name them by index. At 0: no event. */
   readonly eventTypes: string[]
   readonly eventTypeIndex: Map<string, number>
   readonly deliveries: DeliveryTable
   readonly requests: RequestTable
   readonly runs: Map<Row, RunState>
+  readonly joins: JoinRounds
+  readonly held: HeldDeliveries
   /** By `<source>/<agent>`. */
   readonly deadLetters: Map<string, DeadLetterState>
   readonly lanes: Map<string, LaneState>
@@ -134,11 +156,14 @@ export function initialState(): SpineState {
     agents: [],
     agentIndex: new Map(),
     subscriptions: new Map(),
+    everything: [],
     eventTypes: [''],
     eventTypeIndex: new Map(),
     deliveries: new DeliveryTable(),
     requests: new RequestTable(),
     runs: new Map(),
+    joins: new JoinRounds(),
+    held: new HeldDeliveries(),
     deadLetters: new Map(),
     lanes: new Map(),
     marks: undefined,

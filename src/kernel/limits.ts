@@ -22,6 +22,7 @@ export const LIMIT_TABLE = {
   crashesBesideOthersMax: limit(2, 'crashes', 'process deaths during a run before it gets a process to itself'),
   crashesAloneMax: limit(3, 'crashes', 'further process deaths, with nothing else running, before a run is dead'),
   generationsMax: limit(1_000, 'generations', 'how often one run may be started over'),
+  joinTypesMax: limit(32, 'types', 'event types of one join, or of one `after`'),
   concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
   readRecordsMax: limit(1_000, 'records', 'one page of a read'),
   commitIdWindow: limit(10_000, 'commits', 'how far back a repeated commit id is recognised after a reopen'),

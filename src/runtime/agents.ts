@@ -1,4 +1,5 @@
 /** Questions and orders about agents that the log knows. */
+import type { JoinSpec } from '../coordination/join-rounds.ts'
 import { type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { requireAgentName } from '../agent/agent.ts'
@@ -11,12 +12,24 @@ export interface AgentInfo {
   readonly kind: 'reacts' | 'directed'
   readonly on: readonly string[]
   readonly emits: readonly string[]
+  /** What it joins of the types in `on`; `undefined` when it reacts to each by itself. */
+  readonly join: JoinInfo | undefined
+  /** Types that a session must have had before anything of it starts here. */
+  readonly after: readonly string[]
+  /** No request waits for it. */
+  readonly observes: boolean
   /** Registered on the log, but hosted by no live process. */
   readonly absent: boolean
   /** Deliveries not ended yet. */
   readonly open: number
   /** Keys that stand still (`'block'`) or are set aside (`'park'`) until their dead letters are redriven or discarded. */
   readonly heldKeys: readonly HeldKey[]
+}
+
+export interface JoinInfo {
+  readonly per: 'request' | 'session'
+  readonly withinMs: number | undefined
+  readonly atLeast: number | undefined
 }
 
 export interface HeldKey {
@@ -79,6 +92,9 @@ export class Agents {
       kind: registration.kind as AgentInfo['kind'],
       on: registration.on,
       emits: registration.emits,
+      join: joinOf(registration.join as unknown as JoinSpec | undefined),
+      after: registration.after ?? [],
+      observes: registration.observes === true,
       absent: !this.#runtime.hosted.has(name),
       open,
       heldKeys: [...agent.holds].map(([key, { mode, letters }]) => ({
@@ -114,4 +130,8 @@ export class Agents {
     const { clock } = this.#runtime
     await this.#runtime.appendAsOwner([fact(type, systemHeader(clock.now()), data as never)])
   }
+}
+
+function joinOf(spec: JoinSpec | undefined): JoinInfo | undefined {
+  return spec === undefined ? undefined : { per: spec.per, withinMs: spec.withinMs, atLeast: spec.atLeast }
 }

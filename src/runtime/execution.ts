@@ -12,6 +12,7 @@ import { limits } from '../kernel/limits.ts'
 import type { Command } from './command.ts'
 import type { Journal } from './journal.ts'
 import { patchCommand } from './journal.ts'
+import { type Joined, joinedEvent } from './joined-event.ts'
 import { outcomeOf } from './outcome.ts'
 import { fact, placeAt } from './record-draft.ts'
 import { type Asked, type Outcome, Replay } from './replay.ts'
@@ -24,6 +25,8 @@ import { toEvent } from './to-event.ts'
 export interface Envelope {
   readonly source: LogRecord
   readonly root: LogRecord
+  /** What a join has gathered; absent where an event is handled by itself. */
+  readonly joined?: Joined | undefined
   /** State of the session at the basis. */
   readonly session: SessionState
 }
@@ -58,7 +61,7 @@ export class Execution {
     this.#envelope = envelope
     this.#journaled = journal.ids
     if (journal.patches.size > 0) this.#patches = new Map([...journal.patches].map((id) => [id, true]))
-    this.#releasedTime = envelope.source.time
+    this.#releasedTime = envelope.joined?.records.at(-1)?.time ?? envelope.source.time
     this.replay = new Replay(journal.ids, outcomesOf(journal, early), journal.carried)
     this.context = new RunContext({
       agent,
@@ -80,9 +83,10 @@ export class Execution {
     const handler = (host.interception?.handlerOf(agent) ?? agent.handler) as (event: unknown, ctx: unknown) => unknown
     let returned: unknown
     try {
-      const { source, root } = this.#envelope
-      const event = toEvent(source, host.types)
-      if (root === source) this.#root = event
+      const { source, root, joined } = this.#envelope
+      const first = toEvent(source, host.types)
+      if (root === source) this.#root = first
+      const event = joined === undefined ? first : joinedEvent(first, joined, host.types)
       returned = handler(event, this.context.handle())
     } catch (error) {
       this.result = { error }

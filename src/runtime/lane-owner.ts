@@ -6,6 +6,7 @@
 import { findCallCycle } from '../coordination/call-cycles.ts'
 import type { DueDecision, Place } from '../coordination/decide.ts'
 import { KEY_PARKED } from '../coordination/dead-letters.ts'
+import { isEnough, JOIN_WAIT } from '../coordination/join.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, deliveryId, type SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
@@ -44,6 +45,9 @@ export class LaneOwner {
           fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command }),
         ])
         return
+      case 'end-join':
+        this.#endJoin(decision.row)
+        return
       case 'expire-delivery': {
         const header = rowHeader(state, decision.row, time)
         this.#write(`expire ${this.#nameOf(decision.row)}`, [
@@ -58,6 +62,20 @@ export class LaneOwner {
         this.#write(`expire ${decision.request}`, [expired], [`request/${decision.request}`])
       }
     }
+  }
+
+  /** The time of a round is up. */
+  #endJoin(row: Row): void {
+    const { state, clock } = this.#host
+    const round = state.joins.of(row)
+    if (round === undefined) return
+    const header = rowHeader(state, row, clock.now())
+    const { spec, seen } = round
+    const why = `join: ${seen.size} of ${spec.types.length} types came within ${spec.withinMs} ms, and ${spec.atLeast} were asked for`
+    const end = isEnough(round)
+      ? fact('spine.wait.expired', header, { command: JOIN_WAIT })
+      : fact('spine.delivery.skipped', header, { why })
+    this.#write(`end join ${this.#nameOf(row)}`, [end])
   }
 
   /** A delivery that took down every process it ran in. */

@@ -232,9 +232,10 @@ export class Publisher {
   }
 
   #warnIfUnheard(type: string): void {
-    if (this.#runtime.state.subscriptions.has(type) || this.#unheard.has(type)) return
+    const { subscriptions, everything } = this.#runtime.state
+    if (subscriptions.has(type) || everything.length > 0 || this.#unheard.has(type)) return
     this.#unheard.add(type)
-    const meant = nearest(type, this.#runtime.state.subscriptions.keys())
+    const meant = nearest(type, subscriptions.keys())
     const hint = meant === undefined ? '' : `: did you mean '${meant}'?`
     this.#runtime.logger.warn(`no agent is registered for '${type}'${hint}; the event is kept on the log`)
   }

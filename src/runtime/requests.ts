@@ -13,7 +13,16 @@ import { asStored, toEvent } from './to-event.ts'
 
 export interface Waiting {
   readonly agent: string
-  readonly why: 'running' | 'suspended' | 'ready' | 'behind its key' | 'backing off' | 'paused' | 'key blocked'
+  readonly why:
+    | 'running'
+    | 'suspended'
+    | 'ready'
+    | 'behind its key'
+    | 'backing off'
+    | 'paused'
+    | 'key blocked'
+    | 'joining'
+    | `held until ${string}`
   /** Sequence of the record that opened the delivery. */
   readonly since: number
 }
@@ -23,7 +32,7 @@ export interface Settled {
   readonly status: 'done' | 'failed' | 'expired' | 'cancelled' | 'open'
   /** The log position that this tells of. */
   readonly at: number
-  /** Ids of the request's dead letters. */
+  /** Ids of the request's dead letters, without those of agents that only look on (`observes`). */
   readonly deadLetters: readonly string[]
   /** What is still open at agents that this process hosts, and why. */
   readonly waiting: readonly Waiting[]
@@ -100,7 +109,9 @@ export class Requests {
     await this.#root(id)
     const { state, clock } = this.#runtime
     const { deliveries } = state
-    const rows = this.#openRows(id).filter((row) => deliveries.status[row] === STATUS.paused)
+    const rows = [...this.#openRows(id), ...this.#watchingRows(id)].filter(
+      (row) => deliveries.status[row] === STATUS.paused,
+    )
     const records = rows.map((row) => {
       const generation = (deliveries.generation[row] as number) + 1
       if (generation > limits.generationsMax) throw tooManyGenerations(id, generation)
@@ -165,13 +176,21 @@ export class Requests {
     return rows.reverse()
   }
 
+  /** Those that only look on are in no list; asked for by people only. */
+  #watchingRows(request: string): readonly Row[] {
+    const { requests, deliveries } = this.#runtime.state
+    const slot = requests.find(request)
+    if (slot === 0 || requests.watching[slot] === 0) return []
+    return [...deliveries.rows()].filter((row) => deliveries.request[row] === slot && deliveries.observes[row] === 1)
+  }
+
   async #describe(request: string): Promise<Settled> {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
     const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => this.#waitingOf(row))
     const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
     const deadLetters = [...state.deadLetters.values()]
-      .filter((letter) => letter.request === request)
+      .filter((letter) => letter.request === request && letter.observes !== true)
       .map((letter) => deliveryId(letter.source, (state.agents[letter.agent] as AgentState).name))
     const at = state.at
     const status =
@@ -185,7 +204,10 @@ export class Requests {
   }
 
   #whyOf(row: Row): Waiting['why'] {
-    const status = this.#runtime.state.deliveries.status[row]
+    const { deliveries, held } = this.#runtime.state
+    const status = deliveries.status[row]
+    if (status === STATUS.joining) return 'joining'
+    if (status === STATUS.held) return `held until ${held.missingOf(row)[0]}`
     if (status === STATUS.queued) return this.#isKeyBlocked(row) ? 'key blocked' : 'behind its key'
     if (status === STATUS.paused) return 'paused'
     const run = this.#runtime.runOf(row)

@@ -10,7 +10,7 @@
  * `over` (nothing that the handler still does has an effect; its promises never settle).
  *
  * X1  Nothing is released except what the fold has passed.
- * X2  Every commit guards the lane, and the request unless it only records an effect that has started.
+ * X2  Every commit guards the lane, and the request unless it only records an effect that has started, or only looks on.
  * X3  An effect's start is durable before its function is entered, and its outcome is recorded even when the run is over.
  * X4  Only an attempt that is not over appends an end.
  * X5  An effect that had started is finished before its run ends well, also when the handler does not wait for it.
@@ -28,6 +28,7 @@ import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { type Journal, journalOf, NO_JOURNAL, PATCHED } from './journal.ts'
+import { joinedOf } from './joined-event.ts'
 import { LazySignal } from './lazy-signal.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
@@ -53,6 +54,8 @@ export class Run {
   /** Its start was made durable before it was entered. */
   isCareful = false
 
+  /** The end of its request is not its end. */
+  readonly #observes: boolean
   #stopSignal: LazySignal | undefined
   readonly #header: Omit<RecordHeader, 'type'>
   readonly #runningTime: RunningTime
@@ -72,6 +75,7 @@ export class Run {
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
+    this.#observes = host.state.deliveries.observes[row] === 1
     this.agent = agent
     this.row = row
     this.source = source
@@ -89,6 +93,7 @@ export class Run {
   /** The common case: an event that has just been folded, of a session that is known, and a run without a journal. */
   #enterFromMemory(): boolean {
     const { host } = this
+    if (host.state.joins.size > 0 && host.state.joins.of(this.row) !== undefined) return false
     const source = host.records.recent(this.source)
     const root = source === undefined || source.hops === 0 ? source : host.records.recentRoot(source.request)
     const session = source === undefined ? undefined : host.sessions.recent(source.session)
@@ -104,9 +109,10 @@ export class Run {
       if (carefully && !(await this.#announce())) return
       const source = await host.records.get(this.source)
       const root = (await host.records.root(source.request)) ?? source
+      const joined = await joinedOf(host.state, host.records, this.row)
       const journal = await journalOf(host.state, host.records, this.row)
       const session = await this.#sessionAt(source.session, journal.basis)
-      this.#begin({ source, root, session }, journal)
+      this.#begin({ source, root, session, joined }, journal)
     } catch (error) {
       // What cannot be loaded fails the attempt like anything that the handler throws.
       await this.fail(error)
@@ -240,7 +246,9 @@ export class Run {
 
   #guards(request: boolean): readonly Guard[] {
     const lane = this.host.laneGuard()
-    return request ? [lane, { head: `request/${this.#header.request}`, notAfter: this.#startedAt }] : [lane]
+    return request && !this.#observes
+      ? [lane, { head: `request/${this.#header.request}`, notAfter: this.#startedAt }]
+      : [lane]
   }
 
   #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {

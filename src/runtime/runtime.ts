@@ -22,6 +22,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
 import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
+import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
@@ -72,6 +73,7 @@ export class Runtime implements RunHost {
   readonly #appender: Appender
   readonly #dispatcher: Dispatcher
   readonly #owner: LaneOwner
+  readonly #lookUps: AfterLookUps
   readonly #snapshots: Snapshots
   readonly #hosted: HostedAgents
   #claimed: Sequence = 0
@@ -111,6 +113,7 @@ export class Runtime implements RunHost {
     )
     this.#dispatcher = new Dispatcher(this, hosted)
     this.#owner = new LaneOwner(this)
+    this.#lookUps = new AfterLookUps(this)
     this.#snapshots = new Snapshots(engine, clock)
   }
 
@@ -163,9 +166,10 @@ export class Runtime implements RunHost {
     this.#snapshots.startAt(from)
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
-    const { ready, crashLoops, waitingCalls } = takeOver(this.state)
+    const { ready, crashLoops, waitingCalls, held } = takeOver(this.state)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
+    this.#lookUps.add(held)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -186,7 +190,7 @@ export class Runtime implements RunHost {
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
   get isIdle(): boolean {
     if (this.isClosed) return true
-    if (!this.#appender.isIdle || !this.#dispatcher.isIdle) return false
+    if (!this.#appender.isIdle || !this.#dispatcher.isIdle || !this.#lookUps.isIdle) return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
     return true
   }
@@ -346,6 +350,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'ended') this.#endedHere(mark)
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
+      else if (mark.kind === 'held') this.#lookUps.add([mark])
     }
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()

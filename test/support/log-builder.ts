@@ -18,6 +18,9 @@ export interface RegistrationOptions {
   readonly order?: string
   readonly version?: string
   readonly onFailure?: 'skip' | 'block' | 'park'
+  readonly join?: { readonly per: 'request' | 'session'; readonly withinMs?: number; readonly atLeast?: number }
+  readonly after?: readonly string[]
+  readonly observes?: boolean
 }
 
 const FAILURE = { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: 'broken' }
@@ -52,12 +55,16 @@ export class LogBuilder {
     return sequence
   }
 
-  register(name: string, { on = [], order = 'default', version = '1', onFailure }: RegistrationOptions = {}): number {
+  register(name: string, options: RegistrationOptions = {}): number {
+    const { on = [], order = 'default', version = '1', onFailure, join, after, observes } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
       ...{ name, version, kind, on, emits: [], order, options: {} },
       ...failing,
+      ...(join === undefined ? {} : { join: { types: on, ...join } }),
+      ...(after === undefined ? {} : { after }),
+      ...(observes === undefined ? {} : { observes }),
     })
   }
 
@@ -188,6 +195,21 @@ export class DeliveryRecords {
     return this.#tell('spine.delivery.completed', { handoff: { target, input: null } })
   }
 
+  /** The time of its round is up. */
+  endJoin(): number {
+    return this.#tell('spine.wait.expired', { command: '@join' })
+  }
+
+  /** The time of its round is up, and too little has come; with `of`, it repeats another. */
+  skip(of?: number): number {
+    return this.#tell('spine.delivery.skipped', { why: 'too little', ...(of === undefined ? {} : { of }) })
+  }
+
+  /** Its session has had an event of this type. */
+  matchAfter(type: string, event: number): number {
+    return this.#tell('spine.wait.matched', { command: `@after ${type}`, event })
+  }
+
   retry(attempt: number, due: number): number {
     return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE })
   }
@@ -254,6 +276,9 @@ export interface DeliveryView {
   readonly deadline: number
   readonly caller: string
   readonly call: number
+  readonly observes: boolean
+  readonly join: { readonly seen: readonly { readonly type: string; readonly sequence: number }[] } | null
+  readonly missing: readonly string[]
   readonly run: RunView | null
 }
 

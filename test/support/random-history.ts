@@ -1,6 +1,6 @@
 /** Random logs that a correct process could have written, for properties of the fold. Shrinks to a short history. */
 import * as fc from 'fast-check'
-import type { DeliveryRecords, DeliveryView, LogBuilder, StateView } from './log-builder.ts'
+import type { DeliveryRecords, DeliveryView, LogBuilder, RegistrationOptions, StateView } from './log-builder.ts'
 
 /** Three numbers from which one record is chosen, given what is open at that moment. */
 export type Choice = readonly [action: number, first: number, second: number]
@@ -59,6 +59,8 @@ function writeOne(
     return void dealWith(named(log, pick(state.deadLetters, first).id), second)
   if (kind < 52 && ended.length > 0) return void work(pick(ended, first), undefined, action, second)
   if (kind < 56) return void fromOutside(named(log, pick(open, first).id), second)
+  const waiting = open.filter(({ status, missing }) => status === 'joining' || missing.length > 0)
+  if (kind < 70 && waiting.length > 0) return void byOwner(log, pick(waiting, first), second)
   if (startable.length === 0) return void log.claim('waker')
   const delivery = pick(startable, first)
   work(named(log, delivery.id), delivery, action, second)
@@ -77,8 +79,22 @@ function publish(log: LogBuilder, { requests }: StateView, first: number, second
 function register(log: LogBuilder, first: number, second: number): void {
   const on = TYPES.filter((_, index) => (second >> index) % 2 === 1)
   const onFailure = pick(FAILURE_MODES, first + second)
-  log.register(pick(AGENTS, first), { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure })
+  const options = { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure }
+  log.register(pick(AGENTS, first), { ...options, ...pick(TERMS, Math.floor(first / 8)) })
 }
+
+/** What subscriptions ask beyond the events themselves; most ask nothing. */
+const TERMS: readonly Partial<RegistrationOptions>[] = [
+  {},
+  { on: TYPES, join: { per: 'request' } },
+  { on: TYPES, join: { per: 'session', withinMs: 50, atLeast: 2 } },
+  { on: TYPES.slice(1), join: { per: 'session' }, observes: true },
+  { on: TYPES.slice(0, 2), join: { per: 'request', withinMs: 20 }, after: TYPES.slice(1) },
+  { after: TYPES.slice(0, 2) },
+  { observes: true },
+  { on: ['*'] },
+  { on: ['*'], observes: true, after: TYPES.slice(2) },
+]
 
 function dealWith(letter: DeliveryRecords, second: number): void {
   if (second % 4 === 0) letter.discard()
@@ -88,6 +104,14 @@ function dealWith(letter: DeliveryRecords, second: number): void {
 function fromOutside(delivery: DeliveryRecords, second: number): void {
   if (second % 2 === 0) delivery.cancel()
   else delivery.expire()
+}
+
+/** What the owner writes about what gathers, or lacks an event; sometimes too late. */
+function byOwner(log: LogBuilder, { id, missing }: DeliveryView, second: number): void {
+  const delivery = named(log, id)
+  if (missing.length > 0) return void delivery.matchAfter(pick(missing, second), 1)
+  if (second % 3 === 0) return void delivery.skip()
+  delivery.endJoin()
 }
 
 /** What a run writes. For one that has ended (`delivery` undefined) it is a late record, of any kind. */
