@@ -112,7 +112,8 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
 /** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */
 function wasGiven(state: SpineState, source: Sequence, type: number, heir: AgentState, index: number): boolean {
   const { deliveries, eventTypes } = state
-  const since = heir.subscribed.get(eventTypes[type] as string) ?? heir.subscribed.get(EVERYTHING)
+  const since =
+    heir.subscribed.get(eventTypes[type] as string) ?? (type === 0 ? undefined : heir.subscribed.get(EVERYTHING))
   return (since !== undefined && source > since) || deliveries.find(source, index) !== 0
 }
 

@@ -16,6 +16,8 @@ import type { AgentState, SpineState, Terms } from './state.ts'
 /** What stands in a registration for every type of event. */
 export const EVERYTHING = '*'
 
+const NOTHING: ReadonlySet<string> = new Set()
+
 export function openOnTerms(state: SpineState, agent: number, terms: Terms, type: number, record: LogRecord): void {
   if (state.joins.size > 0 && joinRound(state, agent, record)) return
   if (terms.lingering.includes(record.type)) return
@@ -44,9 +46,10 @@ export function applyTerms(state: SpineState, index: number): void {
   const join = agent.registration?.join as unknown as JoinSpec | undefined
   const after = agent.registration?.after
   const observes = agent.registration?.observes === true
-  const lingering =
-    state.joins.size === 0 ? [] : [...typesGathered(state, index)].filter((type) => !agent.subscribed.has(type))
-  const isPlain = join === undefined && after === undefined && !observes && lingering.length === 0
+  const gathered = state.joins.size === 0 ? NOTHING : typesGathered(state, index)
+  const hears = (type: string) => agent.subscribed.has(type) || agent.subscribed.has(EVERYTHING)
+  const lingering = [...gathered].filter((type) => !hears(type))
+  const isPlain = join === undefined && after === undefined && !observes && gathered.size === 0
   agent.terms = isPlain ? undefined : { join, after, observes, lingering }
 }
 

@@ -31,7 +31,7 @@ import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
-import { changedRegistrations } from './registrations.ts'
+import { changedRegistrations, requireNoCircle } from './registrations.ts'
 import { Records } from './records.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
@@ -164,6 +164,7 @@ export class Runtime implements RunHost {
     const from = await this.#fold.start()
     this.sessions.beginAt(from)
     this.#snapshots.startAt(from)
+    requireNoCircle(this.hosted.values(), this.state)
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
     const { ready, crashLoops, waitingCalls, held } = takeOver(this.state)
@@ -177,7 +178,7 @@ export class Runtime implements RunHost {
   /**
    * Hosts one more agent, or a newer version of one. Resolves when its registration is folded.
    *
-   * @throws SPINE_LANE_LOST
+   * @throws SPINE_AGENT_INVALID, SPINE_LANE_LOST
    */
   async host(agent: HostedAgent): Promise<void> {
     this.#hosted.add(agent)
