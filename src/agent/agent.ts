@@ -136,17 +136,21 @@ type Checked<Options> = Options extends { readonly on: unknown; readonly input: 
         'output',
         "an agent that reacts ('on') returns no reply: remove 'output', or replace 'on' by 'input'"
       >
-    : Options extends { readonly input: unknown; readonly output: unknown } | { readonly on: unknown }
-      ? Stranger<Options> extends never
-        ? Options
-        : Omit<Options, Stranger<Options>> & {
-            readonly [Name in Stranger<Options>]: `an agent has no option '${Name}'`
-          }
-      : Options extends { readonly input: unknown }
-        ? Options & { readonly output: StandardSchemaV1 }
-        : Options extends { readonly output: unknown }
-          ? Options & { readonly input: StandardSchemaV1 }
-          : Options & { readonly on: AnyEventType }
+    : Options extends { readonly input: unknown; readonly after: unknown }
+      ? Fault<Options, 'after', "directed work starts when it is asked for: 'after' is for agents that react ('on')">
+      : Options extends { readonly input: unknown; readonly observes: unknown }
+        ? Fault<Options, 'observes', "directed work is waited for: 'observes' is for agents that react ('on')">
+        : Options extends { readonly input: unknown; readonly output: unknown } | { readonly on: unknown }
+          ? Stranger<Options> extends never
+            ? Options
+            : Omit<Options, Stranger<Options>> & {
+                readonly [Name in Stranger<Options>]: `an agent has no option '${Name}'`
+              }
+          : Options extends { readonly input: unknown }
+            ? Options & { readonly output: StandardSchemaV1 }
+            : Options extends { readonly output: unknown }
+              ? Options & { readonly input: StandardSchemaV1 }
+              : Options & { readonly on: AnyEventType }
 
 type Stranger<Options> = Exclude<keyof Options & string, keyof AnyOptions>
 type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Options, Key> & {
