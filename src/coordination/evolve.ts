@@ -130,8 +130,9 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     else handOff(state, row, record, targetIndex(state, handoff.target))
   }),
   'spine.delivery.skipped': aboutDelivery((state, row, record) => {
-    // One that says of what it is a repetition is about a delivery that was to start; the others are of rounds of joins.
-    if (dataOf(record, 'spine.delivery.skipped').of === undefined) foldJoinDue(state, row, record)
+    // With `of` it repeats another, and ends whatever it is; without, it may be that the time of a round was up.
+    const ofRound = dataOf(record, 'spine.delivery.skipped').of === undefined && state.joins.of(row) !== undefined
+    if (ofRound) foldJoinDue(state, row, record)
     else endDelivery(state, row, record, false)
   }),
   'spine.delivery.cancelled': endOfDelivery,

@@ -10,7 +10,9 @@ import type { SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { NewRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { BoundedMap } from '../kernel/bounded-map.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { limits } from '../kernel/limits.ts'
 import type { CommitDraft } from './appender.ts'
 import { fact, rowHeader } from './record-draft.ts'
 
@@ -30,6 +32,8 @@ const TRY_AGAIN_MS = 1_000
 
 export class AfterLookUps {
   readonly #host: LookUpHost
+  /** What a session has had it has had for ever. */
+  readonly #found = new BoundedMap<string, Sequence>(limits.sessionCacheSessions)
   #waiting: Place[] = []
   #isLooking = false
 
@@ -63,15 +67,10 @@ export class AfterLookUps {
 
   async #look(places: readonly Place[]): Promise<void> {
     const { state, clock } = this.#host
-    const known = new Map<string, Promise<Sequence | undefined>>()
     const records: NewRecord[] = []
     for (const { row, source } of places) {
       for (const type of this.#missing(row, source)) {
-        const session = state.deliveries.session[row] as string
-        const place = `${type} ${session}`
-        const found = known.get(place) ?? this.#first(session, type)
-        known.set(place, found)
-        const event = await found
+        const event = await this.#first(state.deliveries.session[row] as string, type)
         // It may have come, or the delivery ended, while the log was read.
         if (event === undefined || !this.#missing(row, source).includes(type)) continue
         records.push(
@@ -90,7 +89,11 @@ export class AfterLookUps {
   }
 
   async #first(session: string, type: string): Promise<Sequence | undefined> {
+    const place = `${type} ${session}`
+    const known = this.#found.get(place)
+    if (known !== undefined) return known
     const [record] = await this.#host.engine.read({ session, types: [type], limit: 1 })
+    if (record !== undefined) this.#found.set(place, record.sequence)
     return record?.sequence
   }
 }

@@ -31,6 +31,12 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'After the redrive the request is done.',
     'Charges: 1, mails: 1 (receipt 1 over 30 euros)',
   ],
+  '05-join': [
+    'Day 1: the order is done, and nobody ships it.',
+    'Day 2: ship from shelf B7, paid 50 euros.',
+    'Day 2: shipping is joining',
+    'Day 2: still missing order.packed: tell the shop.',
+  ],
 }
 
 const names = readdirSync(join(ROOT, 'examples'))

@@ -183,6 +183,9 @@ describeOnEachEngine('join', (world) => {
     const { status, deadLetters } = await spine.settled(request)
     expect(status).toBe('failed')
     await spine.publish(Checked, { ok: false }, inSession)
+    const { event: first, joined } = await spine.deadLetters.get(deadLetters[0] as string)
+    expect(joined.map(({ type }) => type)).toEqual(['order.priced', 'order.checked'])
+    expect(first).toEqual(joined[0])
     broken = false
     await spine.deadLetters.redrive(deadLetters[0] as string)
     expect(await offered(world, spine, 1)).toEqual(['1 true'])
