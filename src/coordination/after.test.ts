@@ -27,7 +27,7 @@ describe('what comes after something', () => {
         const model = new Map<string, { waiting: number[]; lacks: Map<number, Set<string>> }>()
         for (const [type, session] of arrivals) {
           const sequence = publish(type, session)
-          const mine = model.get(session) ?? { waiting: [], lacks: new Map() }
+          const mine = model.get(session) ?? { waiting: [] as number[], lacks: new Map<number, Set<string>>() }
           model.set(session, mine)
           if (type === 'a') {
             mine.waiting.push(sequence)

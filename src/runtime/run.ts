@@ -28,14 +28,13 @@ import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { type Journal, journalOf, NO_JOURNAL, PATCHED } from './journal.ts'
-import { joinedOf } from './joined-event.ts'
 import { LazySignal } from './lazy-signal.ts'
+import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
 import type { Outcome, Replay } from './replay.ts'
 import type { RunHost } from './run-host.ts'
 import { RunningTime } from './running-time.ts'
-import type { SessionState } from './session-states.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
 
@@ -86,33 +85,16 @@ export class Run {
   /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
   start(carefully: boolean): void {
     this.isCareful = carefully
-    if (!carefully && this.#enterFromMemory()) return
-    void this.#load(carefully)
-  }
-
-  /** The common case: an event that has just been folded, of a session that is known, and a run without a journal. */
-  #enterFromMemory(): boolean {
-    const { host } = this
-    if (host.state.joins.size > 0 && host.state.joins.of(this.row) !== undefined) return false
-    const source = host.records.recent(this.source)
-    const root = source === undefined || source.hops === 0 ? source : host.records.recentRoot(source.request)
-    const session = source === undefined ? undefined : host.sessions.recent(source.session)
-    if (source === undefined || root === undefined || session === undefined || host.state.runs.has(this.row))
-      return false
-    this.#begin({ source, root, session }, NO_JOURNAL)
-    return true
+    const envelope = carefully ? undefined : envelopeInMemory(this.host, this.row, this.source)
+    if (envelope === undefined) void this.#load(carefully)
+    else this.#begin(envelope, NO_JOURNAL)
   }
 
   async #load(carefully: boolean): Promise<void> {
-    const { host } = this
     try {
       if (carefully && !(await this.#announce())) return
-      const source = await host.records.get(this.source)
-      const root = (await host.records.root(source.request)) ?? source
-      const joined = await joinedOf(host.state, host.records, this.row)
-      const journal = await journalOf(host.state, host.records, this.row)
-      const session = await this.#sessionAt(source.session, journal.basis)
-      this.#begin({ source, root, session, joined }, journal)
+      const { envelope, journal } = await loadEnvelope(this.host, this.row, this.source)
+      this.#begin(envelope, journal)
     } catch (error) {
       // What cannot be loaded fails the attempt like anything that the handler throws.
       await this.fail(error)
@@ -269,12 +251,6 @@ export class Run {
   async #announce(): Promise<boolean> {
     const outcome = await this.append([startedRecord([this], [], this.host.clock.now())], false)
     return outcome !== undefined && !this.isOver
-  }
-
-  /** With a journal the run stands where it stood; without one, at the head of the fold. */
-  #sessionAt(session: string, basis: Sequence): SessionState | Promise<SessionState> {
-    const { sessions } = this.host
-    return basis === 0 ? (sessions.recent(session) ?? sessions.current(session)) : sessions.at(session, basis)
   }
 
   #enter(execution: Execution): void {

@@ -308,7 +308,7 @@ it.each<[string, () => unknown, string, RegExp]>([
   ],
   [
     'a duration that is none',
-    () => join([Priced, Checked], { per: 'request', within: 'soon' }),
+    () => join([Priced, Checked], { per: 'request', within: 'soon' as never }),
     'SPINE_DURATION_INVALID',
     /within/,
   ],
