@@ -9,7 +9,7 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import { endDelivery, forgetFailures, makeReady, openDelivery } from './deliveries.ts'
+import { endDelivery, forgetFailures, LOOKING_ON, makeReady, openDelivery } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { type AgentState, type DeadLetterState, deliveryId, type RunState, type SpineState } from './state.ts'
 
@@ -150,7 +150,7 @@ function reopen(state: SpineState, id: string, letter: DeadLetterState, first = 
       caller: 0,
       call: 0,
       ordered: true,
-      observes,
+      terms: observes ? LOOKING_ON : undefined,
     },
     first ? letter.orderKey : undefined,
   )

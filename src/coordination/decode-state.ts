@@ -4,6 +4,7 @@
  * Not its job: checking what it reads. A snapshot is written by this library under a name that says by which version.
  */
 import type { SystemData } from '../event/catalogue.ts'
+import type { Sequence } from '../event/sequence.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
 import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
 import type { JoinRound, JoinSpec } from './join-rounds.ts'
@@ -33,7 +34,7 @@ export function decodeState(encoded: string): SpineState {
     const agent = targetIndex(state, letter.agent)
     const run = letter.run === null ? undefined : readRun(letter.run, new Map())
     const type = letter.type === '' ? 0 : typeIndex(state, letter.type)
-    const join = letter.join === null ? undefined : readRound(letter.join)
+    const join = letter.join === null ? undefined : readRound(letter.join, letter.source)
     const { observes } = letter
     state.deadLetters.set(letter.id, {
       ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes },
@@ -100,7 +101,7 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   }
   if (from.missing.length > 0) state.held.hold(row, from.session, from.missing)
   if (from.join !== null) {
-    state.joins.set(row, readRound(from.join))
+    state.joins.set(row, readRound(from.join, from.source))
     if (deliveries.status[row] === STATUS.joining) state.joins.gather(row, agent, from)
   }
   const agentState = state.agents[agent] as AgentState
@@ -120,8 +121,9 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
   return run
 }
 
-function readRound(from: EncodedRound): JoinRound {
+function readRound(from: EncodedRound, source: Sequence): JoinRound {
   return {
+    source,
     spec: from.spec as unknown as JoinSpec,
     seen: new Map(from.seen.map(({ type, sequence }) => [type, sequence])),
   }

@@ -23,14 +23,23 @@ export interface Opening {
   readonly call: Sequence
   /** Events and handoffs are ordered by key unless the agent says otherwise; calls are not. */
   readonly ordered: boolean
+  /** Absent in the plain case. */
+  readonly terms?: OpeningTerms | undefined
+}
+
+/** What its subscription asks beyond the event itself. */
+export interface OpeningTerms {
   /** It only looks on: nothing waits for it, and no end of its request ends it. What it calls or hands off to, too. */
-  readonly observes?: boolean
+  readonly observes: boolean
   /** It gathers events for a join, and is in no queue until it fires. */
   readonly joining?: boolean
   /** Event types that its session must have had before it starts; `present` are those of the events that open it. */
-  readonly after?: readonly string[]
+  readonly after?: readonly string[] | undefined
   readonly present?: readonly string[]
 }
+
+/** Terms of what only looks on, and asks nothing else. */
+export const LOOKING_ON: OpeningTerms = { observes: true }
 
 /** `firstOf`: a key of which nothing has begun; when the delivery is ordered by it, it goes before all others. */
 export function openDelivery(state: SpineState, opening: Opening, firstOf?: string): Row {
@@ -42,12 +51,13 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   deliveries.session[row] = source.session
   deliveries.partition[row] = source.key
   deliveries.hops[row] = source.hops
-  const observes = opening.observes === true || (opening.caller !== 0 && deliveries.observes[opening.caller] === 1)
-  deliveries.observes[row] = observes ? 1 : 0
+  const { terms } = opening
+  const observes = opening.caller === 0 ? terms?.observes === true : deliveries.observes[opening.caller] === 1
+  if (observes) deliveries.observes[row] = 1
   deliveries.deadline[row] = observes ? 0 : (source.deadline ?? 0)
   deliveries.caller[row] = opening.caller
   deliveries.call[row] = opening.call
-  deliveries.key[row] = opening.joining === true ? '' : orderKey(agent, source, opening.ordered)
+  deliveries.key[row] = terms?.joining === true ? '' : orderKey(agent, source, opening.ordered)
   const isCalled = opening.caller !== 0 && deliveries.key[row] !== ''
   // A call to what one of its own callers holds runs inside that hold (call-cycles.ts H1).
   if (isCalled && isHeldByCaller(state, opening.caller, opening.agent, deliveries.key[row] as string))
@@ -55,11 +65,11 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   agent.open++
   if (observes) watchRequest(state, row, source)
   else joinRequest(state, row, source)
-  if (opening.joining === true) {
+  if (terms?.joining === true) {
     deliveries.status[row] = STATUS.joining
     return row
   }
-  if (opening.after !== undefined) holdBack(state, row, opening.after, opening.present ?? [])
+  if (terms?.after !== undefined) holdBack(state, row, terms.after, terms.present ?? [])
   lineUp(state, agent, row, firstOf)
   if (isCalled && deliveries.status[row] === STATUS.queued)
     state.marks?.push({ kind: 'cycle', row, source: source.sequence })
@@ -234,7 +244,7 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
     caller,
     call,
     ordered: true,
-    observes: deliveries.observes[row] === 1,
+    terms: deliveries.observes[row] === 1 ? LOOKING_ON : undefined,
   })
   const callerRun = state.runs.get(caller)
   const name = callerRun?.calls.get(call)

@@ -21,6 +21,8 @@ export interface JoinSpec {
 export interface JoinRound {
   /** As it was when the round began. */
   readonly spec: JoinSpec
+  /** Sequence of the event that began it. */
+  readonly source: Sequence
   /** Event type → sequence of the first event of it. */
   readonly seen: Map<string, Sequence>
 }
@@ -57,7 +59,11 @@ export class JoinRounds {
 
   gather(row: Row, agent: number, place: Place): void {
     const scope = scopeOf(agent, (this.#rounds.get(row) as JoinRound).spec.per, place)
-    this.#gathering.set(scope, [...(this.#gathering.get(scope) ?? []), row])
+    const rows = [...(this.#gathering.get(scope) ?? []), row]
+    this.#gathering.set(
+      scope,
+      rows.sort((left, right) => this.#sourceOf(left) - this.#sourceOf(right)),
+    )
   }
 
   gatherNoMore(row: Row, agent: number, place: Place): void {
@@ -104,6 +110,10 @@ export class JoinRounds {
       if (agents.delete(agent) && heir !== undefined) agents.add(heir)
       if (agents.size === 0) this.#fired.delete(request)
     }
+  }
+
+  #sourceOf(row: Row): Sequence {
+    return this.#rounds.get(row)?.source ?? 0
   }
 
   #knowing(scope: string, type: string): Row {

@@ -44,8 +44,9 @@ export function openRound(
   const { joins, deliveries } = state
   if (spec.per === 'request' && joins.hasFired(agent, record.request)) return
   const source = spec.per === 'session' ? { ...record, key: record.session } : record
-  const row = openDelivery(state, { source, agent, type, caller: 0, call: 0, ordered: true, observes, joining: true })
-  const round = { spec, seen: new Map() }
+  const terms = { observes, joining: true }
+  const row = openDelivery(state, { source, agent, type, caller: 0, call: 0, ordered: true, terms })
+  const round: JoinRound = { spec, source: record.sequence, seen: new Map() }
   joins.set(row, round)
   joins.gather(row, agent, record)
   if (spec.withinMs !== undefined) {
@@ -120,7 +121,7 @@ export function moveRound(state: SpineState, row: Row, from: number, heir: numbe
   const place = placeOf(state, row)
   joins.gatherNoMore(row, from, place)
   const types = [...round.seen.keys()]
-  const into = joins.find(heir, place, types[0] as string)
+  const into = joins.find(heir, place, state.eventTypes[deliveries.type[row] as number] as string)
   const other = joins.of(into)
   if (other === undefined || !types.every((type) => other.spec.types.includes(type))) {
     joins.gather(row, heir, place)

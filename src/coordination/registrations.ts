@@ -106,6 +106,7 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
     heir.subscribed = own
     applyTerms(state, index)
     subscribe(state, index, heir)
+    if (state.held.size > 0) askForLess(state, index, heir.registration?.after ?? [])
   }
 }
 

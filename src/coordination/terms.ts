@@ -26,8 +26,9 @@ export function openOnTerms(state: SpineState, agent: number, terms: Terms, type
     openRound(state, agent, type, join, record, observes)
     return
   }
-  const opening = { source: record, agent, type, caller: 0, call: 0, ordered: true, observes }
-  openDelivery(state, after === undefined ? opening : { ...opening, after, present: [record.type] })
+  const present = [record.type]
+  const opening = { source: record, agent, type, caller: 0, call: 0, ordered: true }
+  openDelivery(state, { ...opening, terms: { observes, after, present } })
 }
 
 export function tellWhoHearsEverything(state: SpineState, record: LogRecord): void {
