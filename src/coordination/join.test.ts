@@ -124,6 +124,33 @@ describe('a round', () => {
     expect(work()).toEqual([`${another}/joint joining`, `${again}/joint joining`])
   })
 
+  it('M3 a request is at rest, and begins anew, though something still looks on', () => {
+    const { log, publish, run, work } = world({ per: 'request' }, {})
+    log.register('audit', { on: ['a.happened'], observes: true })
+    const first = publish('a')
+    const request = `r${first}`
+    publish('b', { request })
+    publish('c', { request })
+    run(first).complete()
+    expect(work()).toEqual([`${first}/audit ready`])
+    const again = publish('b', { request })
+    expect(work()).toEqual([`${first}/audit ready`, `${again}/joint joining`])
+  })
+
+  it('M3 a round that only looks on fires once while anything of its request is open', () => {
+    const { log, publish, run, work, view } = world({ per: 'request' }, { observes: true })
+    const first = publish('a')
+    const request = `r${first}`
+    for (const type of ['b', 'c', 'a']) publish(type, { request })
+    expect(work()).toEqual([`${first}/joint ready`])
+    expect(view().requests).toEqual([{ id: request, open: 0, deadline: 0 }])
+    log.cancelRequest(request)
+    run(first).complete()
+    expect([work(), view().requests]).toEqual([[], []])
+    const again = publish('a', { request })
+    expect(work()).toEqual([`${again}/joint joining`])
+  })
+
   it('M3 a redriven round counts as fired', () => {
     const { publish, run, work, round } = world({ per: 'request' })
     const first = publish('a')
