@@ -6,11 +6,12 @@
 import type { SystemData } from '../event/catalogue.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
 import type { EncodedDelivery, EncodedRun, EncodedState } from './encode-state.ts'
+import { addGather } from './gather.ts'
 import { targetIndex } from './registrations.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 1
+export const STATE_VERSION = 2
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
@@ -100,6 +101,11 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
     run.commands.set(name, { kind, asked, ended, ok, carried, row, due } satisfies Command)
     if (kind === 'call' && ended === 0 && row !== 0) run.calls.set(asked, name)
   }
+  const opened = (name: string) => (run.commands.get(name) as Command).asked
+  const gathers = [...(from.gathers ?? [])].sort((left, right) => opened(left.name) - opened(right.name))
+  for (const { name, atLeast, ...gather } of gathers) addGather(run, name, { ...gather, atLeast: atLeast ?? undefined })
+  if (run.gathers !== undefined)
+    run.gathers.open = run.gathers.open.filter((name) => run.commands.get(name)?.ended === 0)
   return run
 }
 
