@@ -20,6 +20,13 @@ export interface RegistrationOptions {
   readonly onFailure?: 'skip' | 'block' | 'park'
 }
 
+export interface GatherOptions {
+  readonly until?: 'all' | 'settled' | { readonly quorum: number }
+  readonly due?: number
+  readonly atLeast?: number
+  readonly onLate?: 'cancel' | 'finish'
+}
+
 const FAILURE = { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: 'broken' }
 
 export class LogBuilder {
@@ -180,6 +187,11 @@ export class DeliveryRecords {
     return this.#tell('spine.timer.fired', { command })
   }
 
+  gather(command: string, branches: readonly string[], options: GatherOptions = {}): number {
+    const { until = 'all', ...rest } = options
+    return this.#tell('spine.gather.opened', { command, branches, until, ...rest })
+  }
+
   complete(): number {
     return this.#tell('spine.delivery.completed', { reply: 'done' })
   }
@@ -188,8 +200,8 @@ export class DeliveryRecords {
     return this.#tell('spine.delivery.completed', { handoff: { target, input: null } })
   }
 
-  retry(attempt: number, due: number): number {
-    return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE })
+  retry(attempt: number, due: number, came: { readonly upTo?: number; readonly failed?: string } = {}): number {
+    return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE, ...came })
   }
 
   die(code: string = FAILURE.code): number {
@@ -267,7 +279,9 @@ export interface RunView {
     readonly ok: boolean
     readonly callee: string
     readonly due: number
+    readonly carried: boolean
   }[]
+  readonly gathers?: readonly { readonly name: string; readonly branches: readonly string[] }[]
 }
 
 /** What `encodeState` writes, read back. */
