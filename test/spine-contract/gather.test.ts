@@ -156,4 +156,383 @@ describeOnEachEngine('gather in the forms that never reject', (world) => {
   })
 })
 
-void [SpineError, deferred]
+describeOnEachEngine('branches that are functions', (world) => {
+  it('have names of their own, and are parallel, nested as deep as they like', async () => {
+    const { left, records } = await once<unknown>(world, async (ctx, left) => {
+      left(
+        await ctx.gather({
+          'a/b': async (scope) => {
+            const first = await scope.step('draft', () => 1)
+            const inner = await scope.gather({
+              x: (deeper) => deeper.step('draft', () => 2),
+              y: scope.step('other', () => 3),
+            })
+            return { first, inner }
+          },
+          a: async (scope) => (await scope.step('draft', () => 4)) + (await scope.step('draft', () => 5)),
+          nothing: () => undefined,
+        }),
+      )
+    })
+    expect(left).toEqual({ 'a/b': { first: 1, inner: { x: 2, y: 3 } }, a: 9 })
+    const commands = records.flatMap(({ type, data }) =>
+      type === 'spine.step.recorded' ? [(data as { command: string }).command] : [],
+    )
+    expect(commands.sort()).toEqual([
+      '@gather#0/a#0',
+      '@gather#0/a%2Fb#0',
+      '@gather#0/a%2Fb/@gather#0/x#0',
+      '@gather#0/a%2Fb/@gather#0/x/draft#0',
+      '@gather#0/a%2Fb/draft#0',
+      '@gather#0/a%2Fb/other#0',
+      '@gather#0/a/draft#0',
+      '@gather#0/a/draft#1',
+      '@gather#0/nothing#0',
+    ])
+  })
+
+  it('reject with what they throw, and what they return is JSON', async () => {
+    const { left } = await once<unknown>(world, async (ctx, left) => {
+      const { missing } = await ctx.gather(
+        {
+          thrown: () => {
+            throw new RangeError('at once')
+          },
+          later: async (scope) => {
+            await scope.sleep(1)
+            throw new Error('later')
+          },
+          strange: () => 10n,
+        },
+        { until: 'settled' },
+      )
+      left(
+        missing.map(({ branch, error }) => [branch, error?.name, (error as { code?: string }).code ?? error?.message]),
+      )
+    })
+    expect(left).toEqual([
+      ['thrown', 'RangeError', 'at once'],
+      ['later', 'Error', 'later'],
+      ['strange', 'SpineError', 'SPINE_PAYLOAD_NOT_JSON'],
+    ])
+  })
+
+  it('that are late are told by their signal, go no further, and change nothing', async () => {
+    const went: string[] = []
+    const { left, records, settled } = await once<unknown>(world, async (ctx, left) => {
+      const result = await ctx.gather(
+        {
+          quick: ctx.sleep(15),
+          slow: async (scope) => {
+            await scope.step(
+              'wait',
+              ({ signal }) =>
+                new Promise((resolve) => signal.addEventListener('abort', () => resolve(scope.signal.aborted))),
+            )
+            went.push('too far')
+            ctx.session.set({ changed: true })
+            await scope.call(Worker, { question: 'never asked' })
+          },
+        },
+        { until: 'first' },
+      )
+      await ctx.step('go on', () => new Promise((resolve) => setTimeout(resolve, 10)))
+      left(result)
+    })
+    expect(settled.status).toBe('done')
+    expect(left).toEqual({ values: {}, missing: [{ branch: 'slow', reason: 'cancelled' }], reached: true })
+    expect(went).toEqual([])
+    expect(typesOf(records)).not.toContain('spine.call.requested')
+    expect(typesOf(records)).not.toContain('spine.session.patched')
+    // Its step heard the signal, and what it brought is on the log, though nobody counted it.
+    expect(records.map(({ data }) => data)).toContainEqual({ command: '@gather#0/slow/wait#0', value: true })
+  })
+})
+
+describeOnEachEngine('gathers in gathers', (world) => {
+  it('count as branches, and one record fires both', async () => {
+    const { left, records } = await once<unknown>(world, async (ctx, left) => {
+      const inner = ctx.gather([ctx.call(Worker, { question: 'hang' }), ctx.call(Worker, { question: 'a' })], {
+        until: 'first',
+      })
+      const { values, reached } = await ctx.gather({ inner, b: ctx.step('b', () => 1) }, { until: 'settled' })
+      left({ values, reached })
+    })
+    expect(left).toEqual({
+      values: {
+        inner: { values: [{ answer: 'a' }], missing: [{ branch: 0, reason: 'cancelled' }], reached: true },
+        b: 1,
+      },
+      reached: true,
+    })
+    expect(openings(records).map(({ data }) => (data as { branches: unknown }).branches)).toEqual([
+      ['@call worker#0', '@call worker#1'],
+      ['@gather#0', 'b#0'],
+    ])
+  })
+
+  it('are cancelled with the one around them', async () => {
+    const { settled, records } = await once<unknown>(world, async (ctx) => {
+      const inner = ctx.gather([ctx.call(Worker, { question: 'hang' }), ctx.call(Worker, { question: 'hang' })])
+      await ctx.gather([inner, ctx.sleep(10)], { until: 'first' })
+      await ctx.sleep(30)
+    })
+    expect(settled.status).toBe('done')
+    expect(typesOf(records).filter((type) => type === 'spine.delivery.cancelled')).toHaveLength(2)
+  })
+})
+
+describeOnEachEngine('what comes too late', (world) => {
+  const two = (onLate: 'cancel' | 'finish') =>
+    once<unknown>(world, async (ctx, left) => {
+      const slow = ctx.call(Worker, { question: 'slow' })
+      const result = await ctx.gather({ quick: ctx.call(Worker, { question: 'a' }), slow }, { until: 'first', onLate })
+      left(result)
+    })
+
+  it("onLate 'finish': the call outlives the run, and its end is on the log", async () => {
+    const { left, settled, records } = await two('finish')
+    expect(settled.status).toBe('done')
+    expect(left).toEqual({
+      values: { quick: { answer: 'a' } },
+      missing: [{ branch: 'slow', reason: 'late' }],
+      reached: true,
+    })
+    const ends = records.filter(({ type }) => type === 'spine.delivery.completed')
+    expect(ends.map(({ agent, data }) => [agent, data])).toEqual([
+      ['worker', { reply: { answer: 'a' } }],
+      ['collector', {}],
+      ['worker', { reply: { answer: 'slow' } }],
+    ])
+  })
+
+  it("onLate 'cancel': the call is cancelled, or ends with the run, and nobody replies", async () => {
+    const { left, records } = await two('cancel')
+    expect(left).toMatchObject({ missing: [{ branch: 'slow', reason: 'cancelled' }] })
+    const ends = records.filter(({ type }) => type === 'spine.delivery.completed')
+    expect(ends.map(({ agent }) => agent)).toEqual(['worker', 'collector'])
+  })
+
+  it('a late result that still arrives is recorded, and not counted', async () => {
+    const { left, records } = await once<unknown>(world, async (ctx, left) => {
+      const slow = ctx.step('slow', () => new Promise<string>((resolve) => setTimeout(() => resolve('late'), 25)))
+      const result = await ctx.gather({ slow, quick: ctx.sleep(5) }, { until: 'first' })
+      left({ result, then: await slow })
+    })
+    expect(left).toEqual({
+      result: { values: {}, missing: [{ branch: 'slow', reason: 'cancelled' }], reached: true },
+      then: 'late',
+    })
+    expect(records.map(({ data }) => data)).toContainEqual({ command: 'slow#0', value: 'late' })
+  })
+
+  it('an effect that has started is finished first', async () => {
+    const done: string[] = []
+    const { settled } = await once<unknown>(world, async (ctx) => {
+      const pay = ctx.step(
+        'pay',
+        async ({ signal }) => {
+          await new Promise((resolve) => setTimeout(resolve, 25))
+          done.push(`paid, ${signal.aborted}`)
+        },
+        { effect: true },
+      )
+      await ctx.gather([pay, ctx.sleep(5)], { until: 'first' })
+    })
+    expect([settled.status, done]).toEqual(['done', ['paid, false']])
+  })
+})
+
+describeOnEachEngine('a gather and a failed attempt', (world) => {
+  it('a branch that failed is tried again, and what succeeded is kept', async () => {
+    const ran: string[] = []
+    const failing = (name: string, times: number) => () => {
+      ran.push(name)
+      if (ran.filter((each) => each === name).length <= times) throw new Error(`${name} failed`)
+      return name
+    }
+    const { left, settled } = await once<unknown>(world, async (ctx, left) => {
+      left(
+        await ctx.gather({
+          good: ctx.step('good', failing('good', 0)),
+          bad: ctx.step('bad', failing('bad', 1)),
+          made: (scope) => scope.step('bad', failing('made', 1)),
+        }),
+      )
+    })
+    expect([settled.status, left]).toEqual(['done', { good: 'good', bad: 'bad', made: 'made' }])
+    expect(ran.sort()).toEqual(['bad', 'bad', 'good', 'made', 'made'])
+  })
+
+  it('one that was caught before a success is not', async () => {
+    let attempts = 0
+    const ran: string[] = []
+    const { settled, left } = await once<unknown>(world, async (ctx, left) => {
+      const { missing } = await ctx.gather(
+        {
+          bad: ctx.step('bad', () => {
+            ran.push('bad')
+            throw new Error('bad')
+          }),
+        },
+        { until: 'settled' },
+      )
+      await ctx.step('after', () => void ran.push('after'))
+      await ctx.step('flaky', () => {
+        if (++attempts === 1) throw new Error('flaky')
+      })
+      left(missing.length)
+    })
+    expect([settled.status, left, ran]).toEqual(['done', 1, ['bad', 'after']])
+  })
+
+  it('an error that the handler takes from the result and throws is tried again', async () => {
+    let tries = 0
+    const { settled } = await once<unknown>(world, async (ctx) => {
+      const { missing } = await ctx.gather(
+        {
+          bad: ctx.step('bad', () => {
+            if (++tries === 1) throw new Error('bad')
+          }),
+        },
+        { until: 'settled' },
+      )
+      await ctx.step('note', () => null)
+      if (missing[0] !== undefined) throw missing[0].error
+    })
+    expect([settled.status, tries]).toEqual(['done', 2])
+  })
+})
+
+describeOnEachEngine('what a gather costs', (world) => {
+  it('calls of one turn and the gather over them are one commit, and firing is none', async () => {
+    const { records } = await once<unknown>(world, async (ctx) => {
+      const calls = Array.from({ length: 10 }, (_, n) => ctx.call(Worker, { question: `${n}` }))
+      await ctx.gather({
+        all: ctx.gather(calls, { until: 'settled', within: '1m' }),
+        made: (scope) => scope.call(Worker, { question: 'made' }),
+      })
+    })
+    const first = records.findIndex(({ type }) => type === 'spine.call.requested')
+    const turn = records.slice(first, first + 13)
+    expect(typesOf(turn).filter((type) => type === 'spine.call.requested')).toHaveLength(11)
+    expect(typesOf(turn).filter((type) => type === 'spine.gather.opened')).toHaveLength(2)
+    // One turn has one time, and its sequences follow one another: nothing else stands between them.
+    expect(new Set(turn.map(({ time }) => time)).size).toBe(1)
+    // The function's own end is the only step, and the timer never fires.
+    expect(typesOf(records).filter((type) => type === 'spine.step.recorded')).toHaveLength(1)
+    expect(typesOf(records)).not.toContain('spine.timer.fired')
+  })
+
+  it('256 branches, and no more', async () => {
+    const { left } = await once<unknown>(world, async (ctx, left) => {
+      const steps = (count: number) => Array.from({ length: count }, (_, n) => ctx.step(`s${n}`, () => n))
+      const values = await ctx.gather(steps(256))
+      const refused = await ctx.gather(Array.from({ length: 257 }, () => () => 1)).catch((error: unknown) => error)
+      left([values.reduce((sum, value) => sum + value, 0), (refused as SpineError).code, (refused as SpineError).limit])
+    })
+    expect(left).toEqual([32640, 'SPINE_OPTION_INVALID', 256])
+  })
+})
+
+describeOnEachEngine('mistakes', (world) => {
+  it('are refused before anything of the gather is recorded, with the value and the way out', async () => {
+    const other: { promise?: Promise<unknown> } = {}
+    const { left, records } = await once<unknown>(world, async (ctx, left) => {
+      const own = () => ctx.step('own', () => 1)
+      other.promise ??= own()
+      const entered: string[] = []
+      const enter = () => entered.push('entered')
+      const wrong = [
+        () => ctx.gather({ theirs: Promise.resolve(1), enter }),
+        () => ctx.gather({ then: ctx.sleep(1).then(() => 1), enter }),
+        () => ctx.gather({ value: 7 as never }),
+        () => ctx.gather(null as never),
+        () => {
+          const twice = ctx.sleep(1)
+          return ctx.gather([twice, twice])
+        },
+        () => ctx.gather([enter], { until: quorum(2) }),
+        () => ctx.gather([], { until: 'first' }),
+        () => ctx.gather([enter], { until: { quorum: 0.5 } }),
+        () => ctx.gather([enter], { until: 'sometimes' as never }),
+        () => ctx.gather([enter], { until: 'first', atLeast: 1 }),
+        () => ctx.gather([enter], { until: 'settled', atLeast: 2 }),
+        () => ctx.gather([enter], { until: 'settled', atLeast: 0 }),
+        () => ctx.gather([enter], { within: 'soon' as never }),
+        () => ctx.gather([enter], { onLate: 'forget' as never }),
+        () => ctx.gather({ ['k'.repeat(200)]: enter }),
+      ]
+      const codes: string[] = []
+      for (const gather of wrong) {
+        const error = await gather().catch((caught: unknown) => caught)
+        codes.push(SpineError.is(error) && error.fix !== undefined ? error.code : String(error))
+      }
+      left([codes, entered])
+    })
+    const [codes, entered] = left as [string[], string[]]
+    expect(codes).toEqual([
+      ...Array.from({ length: 5 }, () => 'SPINE_GATHER_BRANCH'),
+      ...Array.from({ length: 7 }, () => 'SPINE_OPTION_INVALID'),
+      'SPINE_DURATION_INVALID',
+      'SPINE_OPTION_INVALID',
+      'SPINE_OPTION_INVALID',
+    ])
+    expect(entered).toEqual([])
+    expect(openings(records)).toEqual([])
+  })
+
+  it('quorum() refuses what is no number of successes', () => {
+    for (const wrong of [0, -1, 1.5, Number.NaN, 257, '2' as never])
+      expect(() => quorum(wrong)).toThrow(expect.objectContaining({ code: 'SPINE_OPTION_INVALID' }))
+  })
+
+  it('a foreign promise names its branch, and ends in the dead letters at once', async () => {
+    const { settled, spine } = await once<unknown>(world, async (ctx) => {
+      await ctx.gather({ price: Promise.resolve(1) })
+    })
+    expect(settled.status).toBe('failed')
+    const [letter] = await spine.deadLetters.list()
+    expect(letter).toMatchObject({ attempts: 1, error: { code: 'SPINE_GATHER_BRANCH' } })
+    expect(letter?.error.message).toContain("Branch 'price' of a gather of collector")
+  })
+})
+
+describeOnEachEngine('a gather over a restart', (world) => {
+  it('a handler that gathers something else under the same number is a mismatch', async () => {
+    const gathering = (until: 'all' | 'settled') =>
+      Collector.handle(async (_evt, ctx) => {
+        await ctx.gather([ctx.call(Worker, { question: 'hang' })], { until })
+      })
+    const one = await world.open({ agents: [gathering('all'), worker] })
+    const { request } = await one.publish(Numbered, { n: 1 })
+    await until(async () => typesOf(await world.records(one)).includes('spine.timer.set'))
+    await one.close()
+    const two = await world.open({ agents: [gathering('settled'), worker] })
+    await until(async () => typesOf(await world.records(two)).includes('spine.delivery.paused'))
+    const { waiting } = await two.settled(request, { within: 20 })
+    expect(waiting).toContainEqual(expect.objectContaining({ agent: 'collector', why: 'paused' }))
+    expect(world.warnings.join('\n')).toContain('@gather#0 of [@call worker#0]')
+  })
+
+  it('its time goes on while nobody is there', async () => {
+    const gate = deferred()
+    const results: unknown[] = []
+    const collector = Collector.handle(async (_evt, ctx) => {
+      results.push(await ctx.gather([ctx.call(Worker, { question: 'hang' })], { within: 50 }))
+      gate.resolve()
+    })
+    const one = await world.open({ agents: [collector, worker] })
+    await one.publish(Numbered, { n: 1 })
+    await until(async () => typesOf(await world.records(one)).includes('spine.timer.set'))
+    await one.close()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    await world.open({ agents: [collector, worker] })
+    await gate.promise
+    expect(results).toEqual([{ values: [], missing: [{ branch: 0, reason: 'late' }], reached: false }])
+  })
+})
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let turn = 0; !(await holds()) && turn < 1_000; turn++) await new Promise((resolve) => setTimeout(resolve, 2))
+}
