@@ -125,18 +125,17 @@ export class Execution {
 
   /** Made with the first question. */
   get branches(): Branches {
-    this.#branches ??= new Branches()
+    if (this.#branches === undefined) {
+      const branches = new Branches()
+      this.#branches = branches
+      this.replay.latenessOf = (id) => branches.latenessOf(id)
+    }
     return this.#branches
-  }
-
-  /** Whether nobody waits for a command any more, because it came too late for its gather. */
-  latenessOf(id: string): 'scope' | 'branch' | undefined {
-    return this.#branches?.latenessOf(id)
   }
 
   release(asked: Asked, record: LogRecord): void {
     // A branch that is late is told nothing more: it goes no further.
-    if (this.latenessOf(asked.id) === 'scope') return
+    if (this.#branches?.latenessOf(asked.id) === 'scope') return
     this.#releasedTime = record.time
     const outcome = outcomeOf(asked.command, record)
     if ('error' in outcome) {

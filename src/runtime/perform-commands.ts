@@ -21,9 +21,8 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
   const startOnceDurable: Asked[] = []
   for (const one of asked) {
     const { command } = one
-    const late = run.latenessOf(one.id)
-    if (late !== undefined && !run.maybeDone(one.id)) {
-      if (late === 'branch' && command.kind !== 'branch') records.push(tooLate(run, one.id))
+    if (one.late !== undefined && !run.maybeDone(one.id)) {
+      if (one.late === 'branch' && command.kind !== 'branch') records.push(tooLate(run, one.id))
       continue
     }
     switch (command.kind) {

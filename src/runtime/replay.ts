@@ -24,6 +24,8 @@ export interface Asked {
   readonly command: Command
   readonly resolve: (value: unknown) => void
   readonly reject: (error: Error) => void
+  /** Nobody waits for it any more: it came too late for its gather. */
+  late?: 'scope' | 'branch' | undefined
 }
 
 export type NextMove =
@@ -37,6 +39,8 @@ const NO_IDS: ReadonlySet<string> = new Set()
 const NOTHING_OPEN: readonly string[] = []
 
 export class Replay {
+  /** Set by a handler that has a gather. */
+  latenessOf: ((id: string) => Asked['late']) | undefined
   /** This and the next two are made with the first question: many handlers never ask one. */
   #asked: Map<string, Asked> = NOTHING_ASKED
   #occurrences: Map<string, number> | undefined
@@ -170,6 +174,7 @@ export class Replay {
     if (this.#fresh.length === 0) return { kind: 'wait' }
     const asked = this.#fresh
     this.#fresh = []
+    if (this.latenessOf !== undefined) for (const one of asked) one.late = this.latenessOf(one.id)
     return { kind: 'perform', asked }
   }
 

@@ -17,7 +17,6 @@
  */
 import { decideFailure } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
-import { callsToFinish } from '../coordination/gather.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
@@ -202,11 +201,6 @@ export class Run {
     return this.#header
   }
 
-  /** Whether nobody waits for a command any more, because it came too late for its gather. */
-  latenessOf(id: string): 'scope' | 'branch' | undefined {
-    return this.#execution?.latenessOf(id)
-  }
-
   /** Whether this effect started before and left no outcome. */
   maybeDone(id: string): boolean {
     return this.#execution?.maybeDone(id) === true
@@ -382,7 +376,7 @@ export class Run {
   #complete({ replay, context }: Execution, value: unknown): void {
     if (this.isOver) return
     try {
-      const records = finalRecords(this, context.intentions, value, this.#dropped(replay))
+      const records = finalRecords(this, context.intentions, value, replay.openCommands())
       if (!(records instanceof Promise)) this.#commitEnd(records)
       else
         void records.then(
@@ -392,15 +386,6 @@ export class Run {
     } catch (error) {
       void this.fail(error)
     }
-  }
-
-  /** What is open, save calls that outlive the run. */
-  #dropped(replay: Replay): readonly string[] {
-    const open = replay.openCommands()
-    const journal = this.host.state.runs.get(this.row)
-    if (open.length === 0 || journal?.gathers === undefined) return open
-    const finishing = callsToFinish(journal)
-    return open.filter((id) => !finishing.has(id))
   }
 
   #commitEnd(records: readonly NewRecord[]): void {
