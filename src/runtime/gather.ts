@@ -34,8 +34,8 @@ export interface GatherPlan {
 /** @throws SPINE_OPTION_INVALID, SPINE_DURATION_INVALID, SPINE_GATHER_BRANCH for what is no branch at all. */
 export function planGather(branches: unknown, options: GatherOptions, agent: string): GatherPlan {
   const what = `gather of ${agent}`
-  if (typeof branches !== 'object' || branches === null) {
-    throw new SpineError('SPINE_GATHER_BRANCH', `A ${what} was given ${String(branches)}.`, {
+  if (!isListOrObject(branches)) {
+    throw new SpineError('SPINE_GATHER_BRANCH', `A ${what} was given no branches.`, {
       value: branches,
       fix: 'Pass an object or an array of branches.',
     })
@@ -63,6 +63,12 @@ export function planGather(branches: unknown, options: GatherOptions, agent: str
     throw invalid(`A ${what} has onLate ${String(onLate)}.`, onLate, "Use 'cancel' or 'finish'.")
   const withinMs = within === undefined ? undefined : durationMs(within, `${what}: within`)
   return { branches: list, isArray, rule, onLate, withinMs }
+}
+
+/** A promise, a map or a set would be taken for an object without branches. */
+function isListOrObject(given: unknown): given is object {
+  if (typeof given !== 'object' || given === null) return false
+  return Array.isArray(given) || !(Symbol.iterator in given || typeof (given as { then?: unknown }).then === 'function')
 }
 
 function ruleOf({ until = 'all', atLeast }: GatherOptions, count: number, what: string): GatherRule {

@@ -158,10 +158,12 @@ async function followBranch(run: Run, id: string, { work, lateness }: BranchComm
     outcome = { error: failureOf(error) }
   }
   if (lateness.isLate || run.isOver || run.isConcluded || run.phase === 'ending') return
+  const stand = run.stand()
   try {
-    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...run.stand() })])
+    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })])
   } catch (error) {
-    void run.fail(error)
+    const data = { command: id, error: failureOf(error), ...stand }
+    await run.append([fact('spine.step.recorded', headerNow(run), data)])
   }
 }
 

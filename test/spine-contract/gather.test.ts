@@ -308,6 +308,8 @@ describeOnEachEngine('mistakes', (world) => {
         () => ctx.gather({ derived: ctx.sleep(1).then(() => 1), enter }),
         () => ctx.gather({ value: 7 as never }),
         () => ctx.gather(null as never),
+        () => ctx.gather(new Map([['enter', enter]]) as never),
+        () => ctx.gather(ctx.sleep(1) as never),
         () => {
           const twice = ctx.sleep(1)
           return ctx.gather([twice, twice])
@@ -332,7 +334,7 @@ describeOnEachEngine('mistakes', (world) => {
     })
     const [codes, entered] = left as [string[], string[]]
     expect(codes).toEqual([
-      ...Array.from({ length: 5 }, () => 'SPINE_GATHER_BRANCH'),
+      ...Array.from({ length: 7 }, () => 'SPINE_GATHER_BRANCH'),
       ...Array.from({ length: 7 }, () => 'SPINE_OPTION_INVALID'),
       'SPINE_DURATION_INVALID',
       'SPINE_OPTION_INVALID',
