@@ -24,6 +24,14 @@ export type {
   StepOptions,
 } from './agent/context.ts'
 export {
+  type Gathered,
+  type GatherAllOptions,
+  type GatherOptions,
+  type MissingBranch,
+  type Quorum,
+  quorum,
+} from './agent/gather.ts'
+export {
   type AnyEventType,
   type DataOf,
   type EventOf,

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/duration.ts'
 import type { Json } from '../kernel/json.ts'
 import type { AnyEventType, InputOf, SpineEvent } from './event-type.ts'
+import type { AllOf, BranchesOf, GatherAllOptions, GatheredOf, GatherOptions } from './gather.ts'
 import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.ts'
 
 /** What a step's function is given. */
@@ -125,6 +126,29 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   handoff<Target extends AnyAgent>(target: Successor<Target, Options>, input: InputDataOf<Target>): Handoff<never>
   /** A durable pause: no slot, no attempt, no timeout is spent, and a restart does not reset it. */
   sleep(duration: Duration): Promise<void>
+  /**
+   * Waits for several branches at once. A branch is a promise that this `ctx` returned, or a function that is given a
+   * `ctx` of its own, in which it may use the same step names as its neighbours. At most 256.
+   *
+   * Without `within` and `atLeast`, `'all'` gives the values by key and rejects as `Promise.all` does. Every other form
+   * never rejects: it says what is there, what is missing and why.
+   *
+   * @throws SPINE_GATHER_BRANCH for a promise that is not from this `ctx`, SPINE_OPTION_INVALID for a quorum or `atLeast`
+   *   that the branches cannot reach and for more than 256 of them, SPINE_DURATION_INVALID.
+   * @example
+   * const { values, missing } = await ctx.gather(
+   *   { price: ctx.call(Pricing, item), stock: ctx.call(Stock, item) },
+   *   { until: 'settled', within: '10s' },
+   * )
+   */
+  gather<const Branches extends BranchesOf<Context<Options>>>(
+    branches: Branches,
+    options?: GatherAllOptions,
+  ): Promise<AllOf<Branches>>
+  gather<const Branches extends BranchesOf<Context<Options>>>(
+    branches: Branches,
+    options: GatherOptions,
+  ): Promise<GatheredOf<Branches>>
   readonly session: SessionHandle<StateOf<Options>>
   /** The original event of the request, payload included: what the user asked for. */
   readonly request: SpineEvent

@@ -9,6 +9,7 @@ import type { Sequence } from '../event/sequence.ts'
 import { fraction, type Random } from '../kernel/random.ts'
 import { isCrashLoop } from './crashes.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { gathersWithLateCalls } from './gather.ts'
 import { DueHeap, type DueEntry } from './due-heap.ts'
 import type { SpineState } from './state.ts'
 
@@ -34,6 +35,8 @@ export interface TakeOver {
   readonly waitingCalls: readonly Place[]
   /** What lacks an event of its session, which may lie in the log already. */
   readonly held: readonly Place[]
+  /** Gathers that have fired, and whose late calls are still open. */
+  readonly late: readonly (Place & { readonly command: string })[]
 }
 
 /** Makes this state decide: from here on `evolve` marks what changes. */
@@ -44,6 +47,7 @@ export function takeOver(state: SpineState): TakeOver {
   const ready: Place[] = []
   const crashLoops: Place[] = []
   const waitingCalls: Place[] = []
+  const late: (Place & { command: string })[] = []
   for (const row of deliveries.rows()) {
     const source = deliveries.source[row] as Sequence
     if (isCrashLoop(state, row)) crashLoops.push({ row, source })
@@ -61,9 +65,11 @@ export function takeOver(state: SpineState): TakeOver {
       state.due.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
     }
     for (const [name, command] of state.runs.get(row)?.commands ?? []) {
-      if (command.kind === 'sleep' && command.ended === 0)
+      if (command.due !== 0 && command.ended === 0)
         state.due.push({ at: command.due, kind: 'timer', row, source, name })
     }
+    const run = state.runs.get(row)
+    if (run !== undefined) for (const command of gathersWithLateCalls(run)) late.push({ row, source, command })
   }
   for (const slot of requests.slots()) {
     const at = requests.deadline[slot] as number
@@ -71,7 +77,7 @@ export function takeOver(state: SpineState): TakeOver {
   }
   ready.sort((left, right) => left.source - right.source)
   const held = state.held.rows().map((row) => ({ row, source: deliveries.source[row] as Sequence }))
-  return { ready, crashLoops, waitingCalls, held }
+  return { ready, crashLoops, waitingCalls, held, late }
 }
 
 /** Everything that has become due; entries that lost their meaning are dropped on the way. */

@@ -9,6 +9,7 @@ import { type Row, STATUS, type Status } from './delivery-table.ts'
 import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
 import type { JoinRound, JoinSpec } from './join-rounds.ts'
 import { subscribe, targetIndex } from './registrations.ts'
+import { addGather } from './gather.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
 import { applyTerms, typeIndex } from './terms.ts'
 
@@ -118,6 +119,11 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
     run.commands.set(name, { kind, asked, ended, ok, carried, row, due } satisfies Command)
     if (kind === 'call' && ended === 0 && row !== 0) run.calls.set(asked, name)
   }
+  const opened = (name: string) => (run.commands.get(name) as Command).asked
+  const gathers = [...(from.gathers ?? [])].sort((left, right) => opened(left.name) - opened(right.name))
+  for (const { name, atLeast, ...gather } of gathers) addGather(run, name, { ...gather, atLeast: atLeast ?? undefined })
+  if (run.gathers !== undefined)
+    run.gathers.open = run.gathers.open.filter((name) => run.commands.get(name)?.ended === 0)
   return run
 }
 

@@ -11,6 +11,7 @@ import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { isHeldByCaller } from './call-cycles.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 
 export interface Opening {
@@ -179,6 +180,8 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   deliveries.drop(row)
   state.marks?.push({ kind: 'ended', row, source, call, request, record })
 
+  const endedWell = record.type === 'spine.delivery.completed' && record.cause === source && record.agent === agent.name
+  if (endedWell && run?.gathers !== undefined) detachCalls(state, run)
   if (run !== undefined) endOpenCalls(state, run, record)
   if (caller !== 0 && !silent) resolveCall(state, caller, call, record)
   // An open call that ended above may have been the last of the request, and have freed the slot already.
@@ -219,6 +222,19 @@ export function endOpenCalls(state: SpineState, run: RunState, record: LogRecord
     const { row } = run.commands.get(command) as Command
     // When a whole request ends, the called delivery may have ended before its caller.
     if (deliveries.call[row] === call && deliveries.status[row] !== STATUS.free) endDelivery(state, row, record, true)
+  }
+}
+
+/** They go on without anybody who waits for their reply; the record of their end is all that comes of it. */
+function detachCalls(state: SpineState, run: RunState): void {
+  const { deliveries } = state
+  const finishing = callsToFinish(run)
+  for (const [call, name] of run.calls) {
+    if (!finishing.has(name)) continue
+    const { row } = run.commands.get(name) as Command
+    run.calls.delete(call)
+    deliveries.caller[row] = 0
+    deliveries.call[row] = 0
   }
 }
 
@@ -277,6 +293,7 @@ export function endCommand(
 ): void {
   command.ended = record.sequence
   command.ok = ok
+  touchGathers(state, row)
   state.marks?.push({ kind: 'outcome', row, source: state.deliveries.source[row] as Sequence, command: name, record })
 }
 
@@ -297,6 +314,7 @@ export function restartRun(state: SpineState, row: Row, record: LogRecord, gener
       if (command.kind === 'effect') command.carried = true
       else run.commands.delete(name)
     }
+    run.gathers = undefined
     run.basis = 0
     run.version = ''
   }
@@ -317,16 +335,22 @@ export function forgetFailures(
   { upTo = lastSuccessOf(run), failed }: { readonly upTo?: Sequence; readonly failed?: string },
 ): void {
   const failedAt = (failed === undefined ? undefined : run.commands.get(failed)?.ended) ?? Number.POSITIVE_INFINITY
+  const reentered = run.gathers === undefined ? undefined : reenteredOf(run, { upTo, failed })
+  const forgotten = reentered === undefined ? undefined : new Map<string, Sequence>()
   for (const [name, command] of run.commands) {
     const { ended, ok } = command
-    const isTriedAgain = ended !== 0 && !ok && (ended > upTo || name === failed)
+    const isTriedAgain =
+      ended !== 0 && !ok && (ended > upTo || name === failed || reentered?.failures.has(name) === true)
+    if (isTriedAgain) forgotten?.set(name, ended)
     if (isTriedAgain && command.kind === 'effect') {
       // It may have taken effect before it failed: the next try is told so.
       command.ended = 0
       command.carried = true
     } else if (isTriedAgain) run.commands.delete(name)
     else if (ended === 0 || ended > upTo || ended > failedAt) command.carried = true
+    else if (reentered?.prefixes.some((prefix) => name.startsWith(prefix)) === true) command.carried = true
   }
+  if (forgotten !== undefined) forgetGathers(run, forgotten)
 }
 
 function lastSuccessOf(run: RunState): Sequence {

@@ -10,6 +10,7 @@ import { takeOver } from './decide.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { encodeState } from './encode-state.ts'
 import { evolve, FOLDED_TYPES } from './evolve.ts'
+import { isDecided, tallyOf } from './gather.ts'
 import { type AgentState, agentNamed, deliveryId, initialState, type SpineState } from './state.ts'
 
 const world = () => foldedLog({ initialState, takeOver, evolve, encodeState })
@@ -119,6 +120,17 @@ function flawsOf(state: SpineState): readonly string[] {
       must(owes, `L2 someone owes the reply to ${idOf(state, row)} ${name}`)
     }
   }
+  for (const [row, run] of runs) {
+    const open = run.gathers?.open ?? []
+    const all = [...(run.gathers?.all ?? [])]
+    const unended = all.filter(([name]) => run.commands.get(name)?.ended === 0).map(([name]) => name)
+    must(unended.join() === open.join(), `G1 what has not ended is open, in order: ${idOf(state, row)}`)
+    const missed = all.filter(
+      ([name, gather]) => open.includes(name) && isDecided(gather, tallyOf(gather, run.commands)),
+    )
+    must(missed.length === 0, `G1 nothing open is decided: ${idOf(state, row)}`)
+  }
+  must(state.touched === undefined, 'nothing is left to look at between records')
   for (const row of rows) {
     const caller = deliveries.caller[row] as Row
     const awaited = caller === 0 || state.runs.get(caller)?.calls.has(deliveries.call[row] as number) === true
@@ -283,6 +295,7 @@ describe('encodeState', () => {
     run(() => log.delivery(10, 'expert').handOff('expert'))
     run(() => log.delivery(11, 'expert').retry(1, 60))
     run(() => log.delivery(11, 'expert').complete())
+    run(() => log.delivery(4, 'ann').gather('@gather#0', ['two#0', 'other#0'], { until: 'settled', due: 70 }))
     run(() => log.delivery(4, 'ann').pause())
     run(() => log.claim('one'))
     run(() => log.release())
@@ -316,7 +329,7 @@ describe('encodeState', () => {
         }
         for (const { status } of view().deliveries) statuses.add(status)
       }),
-      { numRuns: 40, seed: 1 },
+      { numRuns: 80, seed: 1 },
     )
     const never = ['spine.session.patched', 'spine.lane.released']
     expect(FOLDED_TYPES.filter((type) => !types.has(type) && !never.includes(type))).toEqual([])

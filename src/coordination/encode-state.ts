@@ -141,7 +141,16 @@ function runJson(state: SpineState, run: RunState | undefined) {
       due,
     }))
     .sort(byText('name'))
-  return { basis: run.basis, version: run.version, commands }
+  const gathers = [...(run.gathers?.all ?? [])]
+    .map(([name, { branches, until, atLeast, onLate }]) => ({
+      name,
+      branches,
+      until,
+      atLeast: atLeast ?? null,
+      onLate,
+    }))
+    .sort(byText('name'))
+  return { basis: run.basis, version: run.version, commands, ...(gathers.length === 0 ? {} : { gathers }) }
 }
 
 function rowId(state: SpineState, row: Row): string {

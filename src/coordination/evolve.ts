@@ -18,6 +18,7 @@ import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { openGather, settleGathers } from './settle-gathers.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
@@ -27,6 +28,7 @@ export function evolve(state: SpineState, record: LogRecord): void {
   assert(record.sequence === state.at + 1, `record ${record.sequence} does not follow ${state.at}`)
   if (isSystemType(record.type)) foldFact(state, record)
   else foldEvent(state, record)
+  if (state.touched !== undefined) settleGathers(state, record)
   state.at = record.sequence
 }
 
@@ -120,6 +122,9 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.wait.expired': aboutDelivery((state, row, record) => {
     if (dataOf(record, 'spine.wait.expired').command === JOIN_WAIT) foldJoinDue(state, row, record)
   }),
+  'spine.gather.opened': aboutDelivery((state, row, record) =>
+    openGather(state, row, standing(state, row, record), record),
+  ),
   // The state of sessions is folded by whoever needs it (runtime/session-states.ts); no decision here depends on it.
   'spine.session.patched': () => {},
   'spine.request.cancelled': endOfRequest,

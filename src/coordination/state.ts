@@ -15,6 +15,7 @@ import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
+import type { RunGathers } from './gather.ts'
 import { RequestTable } from './request-table.ts'
 
 export interface AgentState {
@@ -51,7 +52,7 @@ export interface KeyHold {
 }
 
 export interface Command {
-  readonly kind: 'step' | 'effect' | 'call' | 'sleep'
+  readonly kind: 'step' | 'effect' | 'call' | 'sleep' | 'gather'
   /** Sequence of the record that asked for it; 0 when only its end is recorded. */
   asked: Sequence
   /** Sequence of the record that ended it; 0 while open. */
@@ -61,7 +62,7 @@ export interface Command {
   carried: boolean
   /** Of a call: who works on it now. */
   row: Row
-  /** Of a sleep: absolute ms. */
+  /** Of a sleep, or of a gather that is bounded in time: absolute ms. */
   due: number
 }
 
@@ -72,6 +73,8 @@ export interface RunState {
   readonly commands: Map<string, Command>
   /** Sequence of an open call → its command. */
   readonly calls: Map<Sequence, string>
+  /** Made for the first gather. */
+  gathers?: RunGathers | undefined
 }
 
 export interface DeadLetterState {
@@ -122,6 +125,8 @@ export type Mark =
   | { readonly kind: 'rest'; readonly request: string }
   /** A run starts over: whatever still executes of it has no effect any more. */
   | { readonly kind: 'restarted'; readonly row: Row; readonly source: Sequence }
+  /** A gather has fired without these calls: nobody waits for them any more. */
+  | { readonly kind: 'late'; readonly row: Row; readonly source: Sequence; readonly command: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
   /** It may not start until its session has events of certain types: they may lie in the log already. */
@@ -148,6 +153,8 @@ export interface SpineState {
   readonly lanes: Map<string, LaneState>
   marks: Mark[] | undefined
   due: DueHeap | undefined
+  /** While a record is folded: runs of whose open gathers a branch has ended. Empty between records. */
+  touched: Map<RunState, Row> | undefined
 }
 
 export function initialState(): SpineState {
@@ -168,6 +175,7 @@ export function initialState(): SpineState {
     lanes: new Map(),
     marks: undefined,
     due: undefined,
+    touched: undefined,
   }
 }
 

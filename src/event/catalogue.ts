@@ -88,7 +88,9 @@ export const CATALOGUE = {
   'spine.wait.opened': fact('The run waits for an event of this type.', { command: 'text', event: 'text', match: 'json?', due: 'number?', ...stand }),
   'spine.wait.matched': fact('The awaited event was found.', { command: 'text', event: 'number' }),
   'spine.wait.expired': fact('The awaited event did not come in time.', { command: 'text' }),
-  'spine.gather.opened': fact('The run gathers these branches.', { command: 'text', branches: 'texts', until: 'json', due: 'number?', ...stand }),
+  'spine.gather.opened': fact('The run gathers these branches.', {
+    command: 'text', branches: 'texts', until: 'json', due: 'number?', atLeast: 'number?', onLate: 'text?', keys: 'texts?', ...stand,
+  }),
   'spine.route.decided': fact('The run chose where work goes, and why.', { command: 'text', value: 'json', rule: 'number', target: 'text', rejected: 'json', ...stand }),
   'spine.budget.exhausted': fact('A budget of the request cannot carry the next step.', { unit: 'text', limit: 'number', spent: 'number' }),
   'spine.budget.raised': fact('Someone raised the budget of the request.', { amounts: 'amounts', why: 'text?' }),

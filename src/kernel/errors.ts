@@ -38,6 +38,8 @@ export const ERROR_TABLE = {
   SPINE_EVENT_INVALID: fact(400, false, 'An event type is malformed, reserved, or declared twice.'),
   SPINE_EVENT_VERSION: fact(409, false, 'A stored event has a version that this code cannot read.'),
   SPINE_EXPIRED: fact(408, false, 'A deadline passed before the work ended.'),
+  SPINE_GATHER_BRANCH: fact(400, false, 'What was gathered is neither a promise of this ctx nor a function.'),
+  SPINE_GATHER_LATE: fact(409, false, 'A branch came too late for its gather, and was cancelled.'),
   SPINE_HANDLER_FAILED: fact(500, true, 'A handler or step threw an error without a code.'),
   SPINE_HANDOFF_NOT_RETURNED: fact(500, false, 'A handler made a handoff but did not return it.'),
   SPINE_HOPS_EXCEEDED: fact(508, false, 'A causal chain is longer than the hop limit.'),

@@ -9,6 +9,7 @@ export const LIMIT_TABLE = {
   callDepthMax: limit(16, 'calls', 'calls inside calls that are deeper are a loop'),
   commandsMax: limit(10_000, 'commands', 'journaled calls of one run, so that a replay stays short'),
   emitsMax: limit(256, 'events', 'events that one run may emit or one batch may publish atomically'),
+  branchesMax: limit(256, 'branches', 'of one gather; wider work is split among agents'),
   payloadBytesMax: limit(256 * 1024, 'bytes', 'one event, input or reply; larger things go to a store, by reference'),
   payloadDepthMax: limit(64, 'levels', 'JSON.stringify overflows the stack at about 10,000; nobody means more than 64'),
   stepResultBytesMax: limit(900 * 1024, 'bytes', 'one step result, the same on every engine'),

@@ -2,6 +2,8 @@ import type { RetryPolicy } from '../agent/agent.ts'
 import type { StepContext } from '../agent/context.ts'
 import type { NewRecord } from '../event/record.ts'
 import type { Encoded } from '../kernel/json.ts'
+import type { Lateness } from './branches.ts'
+import type { Gather } from './gather.ts'
 
 /** What a handler asked its context for. The name on the log is `name#occurrence`; all but steps begin with '@'. */
 export type Command =
@@ -15,10 +17,21 @@ export type Command =
     }
   | { readonly kind: 'publish'; readonly event: (time: number) => NewRecord }
   | { readonly kind: 'sleep'; readonly ms: number }
+  | { readonly kind: 'gather'; readonly gather: Gather }
+  | BranchCommand
 
 export interface StepCommand {
   readonly kind: 'step' | 'effect'
   readonly run: (step: StepContext) => unknown
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
+  /** Of a step inside a branch, or that is one: whether somebody still waits for it. */
+  lateness?: Lateness | undefined
+}
+
+/** A branch of a gather that is a function of the handler: ends when that does. */
+export interface BranchCommand {
+  readonly kind: 'branch'
+  readonly work: Promise<unknown>
+  readonly lateness: Lateness
 }

@@ -5,11 +5,14 @@
  * or, under a test kit that replays always, once for every outcome; an execution that was replaced has no effect.
  */
 import type { SpineEvent } from '../agent/event-type.ts'
+import type { GatherState } from '../coordination/gather.ts'
 import type { NewRecord, RecordHeader, LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
+import { Branches } from './branches.ts'
 import type { Command } from './command.ts'
+import type { Gather } from './gather.ts'
 import type { Journal } from './journal.ts'
 import { patchCommand } from './journal.ts'
 import { type Joined, joinedEvent } from './joined-event.ts'
@@ -45,6 +48,7 @@ export class Execution {
   readonly #run: Run
   readonly #journaled: ReadonlySet<string>
   #patches: Map<string, boolean> | undefined
+  #branches: Branches | undefined
   readonly #envelope: Envelope
   /** Errors that were given to the handler → the commands that they ended. */
   #failures: Map<unknown, string> | undefined
@@ -73,6 +77,10 @@ export class Execution {
       signal: () => run.signal,
       now: () => this.#releasedTime,
       ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
+      reserve: (name) => this.#reserve(name, false),
+      askAs: (id, command) => this.#askAs(id, command),
+      commandOf: (id) => this.replay.commandOf(id),
+      branches: () => this.branches,
       patched: (id) => this.#isPatched(id),
       late: (what) => this.#late(what),
     })
@@ -119,16 +127,40 @@ export class Execution {
     return this.#journaled.has(id)
   }
 
+  /** Made with the first question. */
+  get branches(): Branches {
+    if (this.#branches === undefined) {
+      const branches = new Branches()
+      this.#branches = branches
+      this.replay.latenessOf = (id) => branches.latenessOf(id)
+    }
+    return this.#branches
+  }
+
   release(asked: Asked, record: LogRecord): void {
+    // A branch that is late is told nothing more: it goes no further.
+    if (this.#branches?.latenessOf(asked.id) === 'scope') return
     this.#releasedTime = record.time
     const outcome = outcomeOf(asked.command, record)
     if ('error' in outcome) {
       this.#failures ??= new Map()
-      this.#failures.set(outcome.error, asked.id)
+      // A gather rejects with the error of its branch.
+      if (!this.#failures.has(outcome.error)) this.#failures.set(outcome.error, asked.id)
       asked.reject(outcome.error)
     } else {
       this.#upTo = record.sequence
       asked.resolve(outcome.value)
+    }
+    if (asked.command.kind === 'gather') this.#fired(asked.command.gather)
+  }
+
+  #fired(gather: Gather): void {
+    if (gather.plan.onLate === 'finish') return
+    const reason = new SpineError('SPINE_GATHER_LATE', `'${gather.id}' of ${this.#run.agent.name} went on without it.`)
+    for (const { id, lateness, inner } of gather.late) {
+      lateness?.abort(reason)
+      this.branches.late(id)
+      if (inner !== undefined) this.#fired(inner)
     }
   }
 
@@ -160,9 +192,19 @@ export class Execution {
 
   /** An execution that was replaced, or whose run ends, is answered no more. */
   #ask(name: string, command: Command, exclusive: boolean): Promise<unknown> {
-    const { phase, agent } = this.#run
-    if (this.#isReplaced || phase === 'over' || phase === 'ending') return new Promise(() => {})
-    const id = this.replay.nextId(name, exclusive)
+    const id = this.#reserve(name, exclusive)
+    return id === undefined ? new Promise(() => {}) : this.#askAs(id, command)
+  }
+
+  #reserve(name: string, exclusive: boolean): string | undefined {
+    const { phase } = this.#run
+    const scope = this.#branches?.scope
+    if (this.#isReplaced || phase === 'over' || phase === 'ending' || scope?.lateness.isLate === true) return undefined
+    return this.replay.nextId(scope === undefined ? name : `${scope.prefix}${name}`, exclusive)
+  }
+
+  #askAs(id: string, command: Command): Promise<unknown> {
+    const { agent } = this.#run
     if (this.replay.count >= limits.commandsMax) {
       throw new SpineError(
         'SPINE_OPTION_INVALID',
@@ -170,9 +212,23 @@ export class Execution {
         { limit: limits.commandsMax, fix: 'Split the work: hand off to a fresh run now and then.' },
       )
     }
+    const scope = this.#branches?.scope
+    if (scope !== undefined && (command.kind === 'step' || command.kind === 'effect')) command.lateness = scope.lateness
     const promise = this.replay.ask(id, command)
+    this.#branches?.asked(id)
+    if (command.kind === 'gather') this.#compare(command.gather)
     this.#run.stirred()
     return promise
+  }
+
+  /** A gather is known by its number: under the same number the journal must hold the same one. */
+  #compare({ id, opening }: Gather): void {
+    const known = this.#run.host.state.runs.get(this.#run.row)?.gathers?.all.get(id)
+    if (known === undefined) return
+    const words = ({ branches, until, atLeast, onLate }: Partial<GatherState>) =>
+      `${id} of [${branches?.join(', ')}] ${JSON.stringify([until, atLeast ?? null, onLate ?? 'cancel'])}`
+    const [expected, found] = [words(known), words(opening)]
+    if (expected !== found) this.replay.refuse(`asks for ${found}`, expected)
   }
 
   #isPatched(id: string): boolean {

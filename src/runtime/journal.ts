@@ -1,3 +1,4 @@
+import { byOutcome } from '../coordination/gather.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
@@ -42,7 +43,7 @@ async function loadJournal(state: SpineState, records: Records, row: Row): Promi
     names.filter((name) => name.startsWith(PATCHED)).map((name) => name.slice(PATCHED.length, -2)),
   )
   const ended = [...run.commands].filter(([name, { ended }]) => ended !== 0 && !name.startsWith(PATCHED))
-  ended.sort(([, left], [, right]) => left.ended - right.ended)
+  ended.sort(byOutcome)
   const ids = new Set(names.filter((name) => !name.startsWith(PATCHED)))
   const carried = new Set([...run.commands].filter(([, command]) => command.carried).map(([name]) => name))
   const outcomes: Outcome[] = []

@@ -5,6 +5,7 @@
  */
 import { findCallCycle } from '../coordination/call-cycles.ts'
 import type { DueDecision, Place } from '../coordination/decide.ts'
+import { lateCalls } from '../coordination/gather.ts'
 import { KEY_PARKED } from '../coordination/dead-letters.ts'
 import { isEnough, JOIN_WAIT } from '../coordination/join.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
@@ -114,6 +115,22 @@ export class LaneOwner {
     this.#write(`reject ${this.#nameOf(cycle.caller)} ${cycle.command}`, [
       fact('spine.step.recorded', rowHeader(state, cycle.caller, clock.now()), data),
     ])
+  }
+
+  /** A gather went on without these calls: nobody wants their replies. */
+  cancelLate({ row, source, command }: Place & { readonly command: string }): void {
+    const { state, clock } = this.#host
+    const run = state.runs.get(row)
+    if (state.deliveries.source[row] !== source || run === undefined) return
+    const callees = [...lateCalls(run, command, 'cancel')].map((call) => run.commands.get(call)?.row ?? 0)
+    const records = callees
+      .filter((callee) => callee !== 0)
+      .map((callee) =>
+        fact('spine.delivery.cancelled', rowHeader(state, callee, clock.now()), {
+          why: `late for ${command} of ${this.#nameOf(row)}`,
+        }),
+      )
+    if (records.length > 0) this.#write(`cancel late ${this.#nameOf(row)} ${command}`, records)
   }
 
   /** A delivery of a parked key joins the dead letter that parked it. */

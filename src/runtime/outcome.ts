@@ -9,6 +9,8 @@ export function outcomeOf(
   command: Command,
   record: LogRecord,
 ): { readonly value: unknown } | { readonly error: Error } {
+  // First, because it ends with the record that ended a branch.
+  if (command.kind === 'gather') return command.gather.outcomeAt(record)
   if (record.type === 'spine.step.recorded') return outcomeOfStep(command, record)
   if (command.kind === 'call') return outcomeOfCall(command.target, record)
   return { value: undefined }

@@ -1,12 +1,16 @@
 /**
  * Performs what a run asked for in one turn: everything that goes to the log is one commit; steps run their functions.
  */
+import type { Failure, SystemData } from '../event/catalogue.ts'
 import type { NewRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
-import type { Command, StepCommand } from './command.ts'
+import { ownName } from './branches.ts'
+import type { BranchCommand, Command, StepCommand } from './command.ts'
 import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
+import type { Gather } from './gather.ts'
 import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
 import type { Run } from './run.ts'
@@ -17,6 +21,10 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
   const startOnceDurable: Asked[] = []
   for (const one of asked) {
     const { command } = one
+    if (one.late !== undefined && !run.maybeDone(one.id)) {
+      if (one.late === 'branch' && command.kind !== 'branch') records.push(tooLate(run, one.id))
+      continue
+    }
     switch (command.kind) {
       case 'step':
         void performStep(run, one.id, command, false)
@@ -47,6 +55,12 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
             ...run.stand(),
           }),
         )
+        break
+      case 'branch':
+        void followBranch(run, one.id, command)
+        break
+      case 'gather':
+        records.push(openGather(run, command.gather))
     }
   }
   if (records.length > 0) void commit(run, records, startOnceDurable)
@@ -110,10 +124,11 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
   const { clock, random } = run.host
   const what = `step '${id}' of ${run.agent.name}`
   // An effect is never told to stop: it is finished. Its own timeout still bounds it.
-  const signal = command.kind === 'effect' ? NEVER : run.signal
+  const stop = () => command.lateness?.signal(run.signal) ?? run.signal
+  const signal = command.kind === 'effect' ? NEVER : stop()
   try {
     const { interception } = run.host
-    const name = id.slice(0, id.lastIndexOf('#'))
+    const name = ownName(id)
     const intercepted =
       interception === undefined ? command : { ...command, run: interception.stepOf(run.agent, name, command.run) }
     const result = await runStep(intercepted, {
@@ -128,6 +143,45 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
   } catch (error) {
     return { error: failureOf(error) }
   }
+}
+
+/** When the function of a branch ends, so does its command; unless the branch is late, or the run is over. */
+async function followBranch(run: Run, id: string, { work, lateness }: BranchCommand): Promise<void> {
+  let outcome: { readonly value?: Json } | { readonly error: Failure }
+  try {
+    const value = await work
+    outcome =
+      value === undefined
+        ? {}
+        : { value: encodeJson(value, `branch '${id}' of ${run.agent.name}`, limits.stepResultBytesMax).value }
+  } catch (error) {
+    outcome = { error: failureOf(error) }
+  }
+  if (lateness.isLate || run.isOver || run.isConcluded || run.phase === 'ending') return
+  const stand = run.stand()
+  try {
+    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })])
+  } catch (error) {
+    const data = { command: id, error: failureOf(error), ...stand }
+    await run.append([fact('spine.step.recorded', headerNow(run), data)])
+  }
+}
+
+function openGather(run: Run, gather: Gather): NewRecord {
+  const header = headerNow(run)
+  const { withinMs } = gather.plan
+  const due = withinMs === undefined ? {} : { due: header.time + withinMs }
+  return fact('spine.gather.opened', header, {
+    ...gather.opening,
+    ...due,
+    ...run.stand(),
+  } as SystemData<'spine.gather.opened'>)
+}
+
+/** Nobody waits for it, and it has not begun: it ends here. */
+function tooLate(run: Run, id: string): NewRecord {
+  const error = new SpineError('SPINE_GATHER_LATE', `'${id}' of ${run.agent.name} came too late for its gather.`)
+  return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(error), ...run.stand() })
 }
 
 const NEVER = new AbortController().signal

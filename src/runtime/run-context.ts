@@ -11,6 +11,7 @@ import type {
   StepOptions,
 } from '../agent/context.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
+import type { GatherOptions } from '../agent/gather.ts'
 import type { NewRecord, RecordHeader } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -18,6 +19,8 @@ import { type Encoded, encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { mergePatch } from '../kernel/merge-patch.ts'
 import { type Random, seededRandom } from '../kernel/random.ts'
+import { askGather } from './ask-gather.ts'
+import type { Branches } from './branches.ts'
 import type { Command } from './command.ts'
 import { ContextHandle } from './context-handle.ts'
 import type { HostedAgent } from './hosted-agent.ts'
@@ -39,6 +42,12 @@ export interface Attempt {
   /** Time of the last released record. */
   readonly now: () => number
   readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
+  /** The id of the next command of that name, and a command under an id. `undefined` when nobody answers any more. */
+  readonly reserve: (name: string) => string | undefined
+  readonly askAs: (id: string, command: Command) => Promise<unknown>
+  /** What was asked for under an id. */
+  readonly commandOf: (id: string) => Command | undefined
+  readonly branches: () => Branches
   readonly patched: (id: string) => boolean
   /** Something was said after the handler had returned. */
   readonly late: (what: string) => void
@@ -186,6 +195,10 @@ export class RunContext {
 
   async sleep(duration: Duration): Promise<void> {
     await this.attempt.ask('@sleep', { kind: 'sleep', ms: durationMs(duration, 'sleep') }, false)
+  }
+
+  async gather(branches: unknown, options: GatherOptions = {}): Promise<unknown> {
+    return askGather(this, branches, options)
   }
 
   session(): SessionHandle<{ readonly [key: string]: Json }> {

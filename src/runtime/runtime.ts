@@ -167,10 +167,11 @@ export class Runtime implements RunHost {
     requireNoCircle(this.hosted.values(), this.state)
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
-    const { ready, crashLoops, waitingCalls, held } = takeOver(this.state)
+    const { ready, crashLoops, waitingCalls, held, late } = takeOver(this.state)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
     this.#lookUps.add(held)
+    for (const place of late) this.#owner.cancelLate(place)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -352,6 +353,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
       else if (mark.kind === 'held') this.#lookUps.add([mark])
+      else if (mark.kind === 'late') this.#owner.cancelLate(mark)
     }
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()

@@ -31,6 +31,16 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'After the redrive the request is done.',
     'Charges: 1, mails: 1 (receipt 1 over 30 euros)',
   ],
+  '04-gather': [
+    'Lisbon: sunny, visa not needed',
+    'Offers: train 80, coach 35',
+    'Missing: ferry (late), airline (failed)',
+    'Confirmed by train and coach',
+    '  @gather#0 until "all"',
+    '  @gather#1 until "settled"',
+    '  @gather#1 ran out of time',
+    '  @gather#2 until {"quorum":2}',
+  ],
   '05-join': [
     'Day 1: the order is done, and nobody ships it.',
     'Day 2: ship from shelf B7, paid 50 euros.',

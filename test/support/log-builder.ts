@@ -23,6 +23,13 @@ export interface RegistrationOptions {
   readonly observes?: boolean
 }
 
+export interface GatherOptions {
+  readonly until?: 'all' | 'settled' | { readonly quorum: number }
+  readonly due?: number
+  readonly atLeast?: number
+  readonly onLate?: 'cancel' | 'finish'
+}
+
 const FAILURE = { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: 'broken' }
 
 export class LogBuilder {
@@ -187,6 +194,11 @@ export class DeliveryRecords {
     return this.#tell('spine.timer.fired', { command })
   }
 
+  gather(command: string, branches: readonly string[], options: GatherOptions = {}): number {
+    const { until = 'all', ...rest } = options
+    return this.#tell('spine.gather.opened', { command, branches, until, ...rest })
+  }
+
   complete(): number {
     return this.#tell('spine.delivery.completed', { reply: 'done' })
   }
@@ -210,8 +222,8 @@ export class DeliveryRecords {
     return this.#tell('spine.wait.matched', { command: `@after ${type}`, event })
   }
 
-  retry(attempt: number, due: number): number {
-    return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE })
+  retry(attempt: number, due: number, came: { readonly upTo?: number; readonly failed?: string } = {}): number {
+    return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE, ...came })
   }
 
   die(code: string = FAILURE.code): number {
@@ -292,7 +304,9 @@ export interface RunView {
     readonly ok: boolean
     readonly callee: string
     readonly due: number
+    readonly carried: boolean
   }[]
+  readonly gathers?: readonly { readonly name: string; readonly branches: readonly string[] }[]
 }
 
 /** What `encodeState` writes, read back. */

@@ -13,6 +13,9 @@ const TYPES = ['a.happened', 'b.happened', 'c.happened']
 const SESSIONS = ['s1', 's2']
 const ORDERS = ['default', 'session', 'key', 'none']
 const STEPS = ['one#0', 'two#0', 'three#0']
+const UNTILS = ['all', 'settled', { quorum: 1 }, { quorum: 2 }] as const
+/** A branch that is a function, and a step inside it. */
+const IN_BRANCH = ['@gather#0/a#0', '@gather#0/a/one#0']
 const FAILURE_MODES = ['skip', 'block', 'park'] as const
 
 const pick = <Item>(list: readonly Item[], number: number): Item => list[number % list.length] as Item
@@ -114,11 +117,26 @@ function byOwner(log: LogBuilder, { id, missing }: DeliveryView, second: number)
   delivery.endJoin()
 }
 
+/** A gather over anything that the run has asked for, other gathers included, or will ask for. */
+function gather(run: DeliveryRecords, delivery: DeliveryView | undefined, action: number, second: number): void {
+  const known = delivery?.run?.commands.map(({ name }) => name) ?? []
+  const branches = [...known, ...STEPS, '@gather#0/a#0'].filter((_, index) => (action >> (index % 5)) % 2 === 0)
+  const until = pick(UNTILS, action)
+  run.gather(`@gather#${known.filter((name) => /^@gather#\d+$/.test(name)).length}`, [...new Set(branches)], {
+    until,
+    ...(second % 2 === 0 ? { onLate: 'finish' } : {}),
+    ...(second % 3 === 0 ? { due: 50_000 + second } : {}),
+    ...(action % 5 === 0 && typeof until === 'string' ? { atLeast: 1 } : {}),
+  })
+}
+
 /** What a run writes. For one that has ended (`delivery` undefined) it is a late record, of any kind. */
 function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: number, second: number): void {
   const open = delivery?.run?.commands.filter(({ ended }) => ended === 0) ?? []
   const timer = open.find(({ kind }) => kind === 'sleep')
   const calls = delivery?.run?.commands.filter(({ kind }) => kind === 'call').length ?? 0
+  if (second % 9 === 7) return void gather(run, delivery, action, second)
+  if (second % 9 === 8) return void run.step(pick(IN_BRANCH, action), { failed: second % 4 === 0 })
   if (timer !== undefined && second % 4 === 1) return void run.fire(timer.name)
   switch (Math.floor(action / 100) % 10) {
     case 0:
