@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/duration.ts'
 import type { Json } from '../kernel/json.ts'
-import type { AnyEventType, InputOf, SpineEvent } from './event-type.ts'
+import type { AnyEventType, EventOf, InputOf, SpineEvent } from './event-type.ts'
 import type { AllOf, BranchesOf, GatherAllOptions, GatheredOf, GatherOptions } from './gather.ts'
 import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.ts'
 
@@ -32,6 +32,17 @@ export interface EmitOptions {
   readonly session?: string
   /** What the event is ordered by. Default: the key of the event that is handled, or the `session` given here. */
   readonly key?: string
+  /** The event is on the log at once; its deliveries begin this much later, and then take their place in the order. */
+  readonly delay?: Duration
+}
+
+export interface WaitForOptions {
+  /** After this time the wait gives `undefined`. Durable: a restart does not begin it again. */
+  readonly within: Duration
+  /** Only an event that answers this one: its sequence, or what `ctx.publish` gave. */
+  readonly cause?: number | { readonly sequence: number } | undefined
+  /** Part of the data: every field in it must be there with an equal value. At most 4 KB. */
+  readonly match?: { readonly [key: string]: Json }
 }
 
 export interface CallOptions {
@@ -149,6 +160,18 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
     branches: Branches,
     options: GatherOptions,
   ): Promise<GatheredOf<Branches>>
+  /**
+   * Waits for an event of this session, durably: no slot, no attempt, no timeout is spent, however long it takes. Gives
+   * the first match after the event that is handled, or after the one that the last wait for this type took, also when it
+   * came before the wait; `undefined` when `within` has passed. The agent's own delivery of that event, if any, ends as
+   * `taken` unless it has begun.
+   *
+   * @throws SPINE_EVENT_INVALID, SPINE_DURATION_INVALID, SPINE_OPTION_INVALID, SPINE_PAYLOAD_TOO_LARGE (match, 4 KB)
+   * @example
+   * const asked = await ctx.publish(ApprovalAsked, { order: evt.data.id })
+   * const answer = await ctx.waitFor(ApprovalGiven, { cause: asked, within: '3d' })
+   */
+  waitFor<Event extends AnyEventType>(type: Event, options: WaitForOptions): Promise<EventOf<Event> | undefined>
   readonly session: SessionHandle<StateOf<Options>>
   /** The original event of the request, payload included: what the user asked for. */
   readonly request: SpineEvent

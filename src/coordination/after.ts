@@ -22,6 +22,11 @@ export function afterWait(type: string): string {
   return `${AFTER}${type}`
 }
 
+/** Whether a record of a wait that matched is of this kind of wait. */
+export function isAfterWait(record: LogRecord): boolean {
+  return (record.data as unknown as SystemData<'spine.wait.matched'>).command.startsWith(AFTER)
+}
+
 /** B1 */
 export function tickOffEvent(state: SpineState, record: LogRecord): void {
   for (const row of state.held.waitingFor(record.session, record.type)) tickOff(state, row, record.type)
@@ -30,7 +35,7 @@ export function tickOffEvent(state: SpineState, record: LogRecord): void {
 /** B2 */
 export function foldAfterMatched(state: SpineState, row: Row, record: LogRecord): void {
   const { command } = record.data as unknown as SystemData<'spine.wait.matched'>
-  if (command.startsWith(AFTER)) tickOff(state, row, command.slice(AFTER.length))
+  tickOff(state, row, command.slice(AFTER.length))
 }
 
 /** B3 */

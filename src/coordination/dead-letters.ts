@@ -12,6 +12,7 @@ import type { Sequence } from '../event/sequence.ts'
 import { endDelivery, forgetFailures, LOOKING_ON, makeReady, openDelivery } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { type AgentState, type DeadLetterState, deliveryId, type RunState, type SpineState } from './state.ts'
+import { beginWait } from './waits.ts'
 
 /** Code of the failure of a delivery that never ran, because its key was parked. */
 export const KEY_PARKED = 'SPINE_KEY_PARKED' as const
@@ -160,8 +161,11 @@ function reopen(state: SpineState, id: string, letter: DeadLetterState, first = 
   }
   if (run === undefined) return
   state.runs.set(row, run)
-  for (const [name, { kind, ended, due }] of run.commands) {
-    if (kind === 'sleep' && ended === 0) state.due?.push({ at: due, kind: 'timer', row, source, name })
+  for (const [name, command] of run.commands) {
+    const { kind, ended, due } = command
+    if (ended !== 0) continue
+    if (kind === 'sleep') state.due?.push({ at: due, kind: 'timer', row, source, name })
+    if (kind === 'wait') beginWait(state, row, name, command)
   }
 }
 

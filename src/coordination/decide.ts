@@ -16,6 +16,9 @@ import type { SpineState } from './state.ts'
 export type DueDecision =
   | { readonly kind: 'start'; readonly row: Row; readonly source: Sequence }
   | { readonly kind: 'fire-timer'; readonly row: Row; readonly command: string }
+  | { readonly kind: 'end-delay'; readonly row: Row }
+  /** An event has come that this wait may be for. */
+  | { readonly kind: 'look-again'; readonly row: Row; readonly source: Sequence; readonly command: string }
   /** The time of a round is up: it fires with what there is, or ends. */
   | { readonly kind: 'end-join'; readonly row: Row }
   | { readonly kind: 'expire-delivery'; readonly row: Row }
@@ -35,6 +38,8 @@ export interface TakeOver {
   readonly waitingCalls: readonly Place[]
   /** What lacks an event of its session, which may lie in the log already. */
   readonly held: readonly Place[]
+  /** Waits for an event that may lie in the log already. */
+  readonly waits: readonly (Place & { readonly command: string })[]
   /** Gathers that have fired, and whose late calls are still open. */
   readonly late: readonly (Place & { readonly command: string })[]
 }
@@ -48,6 +53,7 @@ export function takeOver(state: SpineState): TakeOver {
   const crashLoops: Place[] = []
   const waitingCalls: Place[] = []
   const late: (Place & { command: string })[] = []
+  const waits: (Place & { command: string })[] = []
   for (const row of deliveries.rows()) {
     const source = deliveries.source[row] as Sequence
     if (isCrashLoop(state, row)) crashLoops.push({ row, source })
@@ -60,6 +66,9 @@ export function takeOver(state: SpineState): TakeOver {
     if (deliveries.status[row] === STATUS.joining && deliveries.due[row] !== 0) {
       state.due.push({ at: deliveries.due[row] as number, kind: 'join', row, source, name: '' })
     }
+    if (deliveries.status[row] === STATUS.delayed) {
+      state.due.push({ at: deliveries.due[row] as number, kind: 'delay', row, source, name: '' })
+    }
     const deadline = deliveries.deadline[row] as number
     if (deadline !== 0 && deadline !== requests.deadline[deliveries.request[row] as number]) {
       state.due.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
@@ -67,6 +76,7 @@ export function takeOver(state: SpineState): TakeOver {
     for (const [name, command] of state.runs.get(row)?.commands ?? []) {
       if (command.due !== 0 && command.ended === 0)
         state.due.push({ at: command.due, kind: 'timer', row, source, name })
+      if (command.kind === 'wait' && command.ended === 0) waits.push({ row, source, command: name })
     }
     const run = state.runs.get(row)
     if (run !== undefined) for (const command of gathersWithLateCalls(run)) late.push({ row, source, command })
@@ -77,7 +87,7 @@ export function takeOver(state: SpineState): TakeOver {
   }
   ready.sort((left, right) => left.source - right.source)
   const held = state.held.rows().map((row) => ({ row, source: deliveries.source[row] as Sequence }))
-  return { ready, crashLoops, waitingCalls, held, late }
+  return { ready, crashLoops, waitingCalls, held, late, waits }
 }
 
 /** Everything that has become due; entries that lost their meaning are dropped on the way. */
@@ -111,12 +121,18 @@ function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefine
     const isDue = deliveries.status[row] === STATUS.joining && deliveries.due[row] === entry.at
     return isDue ? { kind: 'end-join', row } : undefined
   }
+  if (entry.kind === 'delay') {
+    const isDue = deliveries.status[row] === STATUS.delayed && deliveries.due[row] === entry.at
+    return isDue ? { kind: 'end-delay', row } : undefined
+  }
   if (entry.kind === 'retry') {
     return deliveries.status[row] === STATUS.backoff && deliveries.due[row] === entry.at
       ? { kind: 'start', row, source }
       : undefined
   }
   const command = state.runs.get(row)?.commands.get(name)
+  if (entry.kind === 'awaited')
+    return command?.ended === 0 ? { kind: 'look-again', row, source, command: name } : undefined
   // A run that started over may have set a timer of the same name for another time.
   return command?.ended === 0 && command.due === entry.at ? { kind: 'fire-timer', row, command: name } : undefined
 }

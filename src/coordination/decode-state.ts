@@ -12,6 +12,7 @@ import { subscribe, targetIndex } from './registrations.ts'
 import { addGather } from './gather.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
 import { applyTerms, typeIndex } from './terms.ts'
+import { beginWait, type WaitState } from './waits.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
 export const STATE_VERSION = 2
@@ -69,7 +70,10 @@ function readDeliveries(state: SpineState, from: readonly EncodedDelivery[]): vo
   for (const { id, caller, run } of from) {
     const row = rows.get(id) as Row
     deliveries.caller[row] = rows.get(caller) ?? 0
-    if (run !== null) state.runs.set(row, readRun(run, rows))
+    if (run === null) continue
+    const begun = readRun(run, rows)
+    state.runs.set(row, begun)
+    for (const [name, command] of begun.commands) if (command.ended === 0) beginWait(state, row, name, command)
   }
 }
 
@@ -114,9 +118,18 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
   const run: RunState = { basis: from.basis, version: from.version, commands: new Map(), calls: new Map() }
   // In the order in which they were asked or ended, as a fold would have put them.
   const commands = [...from.commands].sort((left, right) => (left.asked || left.ended) - (right.asked || right.ended))
-  for (const { name, kind, asked, ended, ok, carried, callee, due } of commands) {
+  for (const { name, kind, asked, ended, ok, carried, callee, due, wait } of commands) {
     const row = rows.get(callee) ?? 0
-    run.commands.set(name, { kind, asked, ended, ok, carried, row, due } satisfies Command)
+    run.commands.set(name, {
+      kind,
+      asked,
+      ended,
+      ok,
+      carried,
+      row,
+      due,
+      wait: wait as unknown as WaitState | undefined,
+    } satisfies Command)
     if (kind === 'call' && ended === 0 && row !== 0) run.calls.set(asked, name)
   }
   const opened = (name: string) => (run.commands.get(name) as Command).asked

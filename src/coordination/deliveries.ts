@@ -13,10 +13,11 @@ import { isHeldByCaller } from './call-cycles.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
+import { forgetWaits } from './waits.ts'
 
 export interface Opening {
   /** The record that opens it; its header gives session, request, key, hops and deadline. */
-  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline'>
+  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline' | 'due'>
   readonly agent: number
   /** Index of the event type; 0 for directed work. */
   readonly type: number
@@ -58,7 +59,8 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   deliveries.deadline[row] = observes ? 0 : (source.deadline ?? 0)
   deliveries.caller[row] = opening.caller
   deliveries.call[row] = opening.call
-  deliveries.key[row] = terms?.joining === true ? '' : orderKey(agent, source, opening.ordered)
+  const isLater = terms?.joining === true || source.due !== undefined
+  deliveries.key[row] = isLater ? '' : orderKey(agent, source, opening.ordered)
   const isCalled = opening.caller !== 0 && deliveries.key[row] !== ''
   // A call to what one of its own callers holds runs inside that hold (call-cycles.ts H1).
   if (isCalled && isHeldByCaller(state, opening.caller, opening.agent, deliveries.key[row] as string))
@@ -71,6 +73,12 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
     return row
   }
   if (terms?.after !== undefined) holdBack(state, row, terms.after, terms.present ?? [])
+  if (source.due !== undefined) {
+    deliveries.status[row] = STATUS.delayed
+    deliveries.due[row] = source.due
+    state.due?.push({ at: source.due, kind: 'delay', row, source: source.sequence, name: '' })
+    return row
+  }
   lineUp(state, agent, row, firstOf)
   if (isCalled && deliveries.status[row] === STATUS.queued)
     state.marks?.push({ kind: 'cycle', row, source: source.sequence })
@@ -176,6 +184,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   if (state.joins.size > 0) forgetRound(state, row, request)
   leaveRequest(state, row, slot)
   agent.open--
+  if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
   state.runs.delete(row)
   deliveries.drop(row)
   state.marks?.push({ kind: 'ended', row, source, call, request, record })
@@ -310,6 +319,7 @@ export function restartRun(state: SpineState, row: Row, record: LogRecord, gener
   if (run !== undefined) {
     endOpenCalls(state, run, record)
     run.calls.clear()
+    if (state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
     for (const [name, command] of run.commands) {
       if (command.kind === 'effect') command.carried = true
       else run.commands.delete(name)

@@ -20,9 +20,10 @@ export type Row = number
  * - `backoff`: an attempt failed; may run again from `due` on. Entered by `spine.delivery.retried`.
  * - `paused`: stands still until someone acts. Entered by `spine.delivery.paused`.
  * - `joining`: gathers events, in no queue (join.ts).
+ * - `delayed`: its event is not due yet, in no queue (delays.ts).
  * - `held`: would be ready, but its session lacks an event that it comes after (after.ts).
  */
-export const STATUS = { free: 0, queued: 1, ready: 2, backoff: 3, paused: 4, joining: 5, held: 6 } as const
+export const STATUS = { free: 0, queued: 1, ready: 2, backoff: 3, paused: 4, joining: 5, held: 6, delayed: 7 } as const
 export type Status = (typeof STATUS)[keyof typeof STATUS]
 
 const ROWS_AT_FIRST = 256

@@ -130,7 +130,7 @@ function roundJson(round: JoinRound | undefined) {
 function runJson(state: SpineState, run: RunState | undefined) {
   if (run === undefined) return null
   const commands = [...run.commands]
-    .map(([name, { kind, asked, ended, ok, carried, row, due }]) => ({
+    .map(([name, { kind, asked, ended, ok, carried, row, due, wait }]) => ({
       name,
       kind,
       asked,
@@ -139,6 +139,7 @@ function runJson(state: SpineState, run: RunState | undefined) {
       carried,
       callee: ended === 0 ? rowId(state, row) : '',
       due,
+      ...(wait === undefined ? {} : { wait: withSortedKeys(wait as unknown as Json) }),
     }))
     .sort(byText('name'))
   const gathers = [...(run.gathers?.all ?? [])]

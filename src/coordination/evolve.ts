@@ -13,8 +13,9 @@ import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { foldAfterMatched, tickOffEvent } from './after.ts'
+import { foldAfterMatched, isAfterWait, tickOffEvent } from './after.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
+import { DELAY, endDelay } from './delays.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
@@ -23,6 +24,7 @@ import { registerAgent, removeAgent, renameAgent, targetIndex } from './registra
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 import { openOnTerms, tellWhoHearsEverything } from './terms.ts'
+import { endWait, foldTaken, openWait, tellWaiters } from './waits.ts'
 
 export function evolve(state: SpineState, record: LogRecord): void {
   assert(record.sequence === state.at + 1, `record ${record.sequence} does not follow ${state.at}`)
@@ -44,6 +46,7 @@ function foldEvent(state: SpineState, record: LogRecord): void {
   }
   if (state.everything.length > 0) tellWhoHearsEverything(state, record)
   if (state.held.size > 0) tickOffEvent(state, record)
+  if (state.waits.size > 0) tellWaiters(state, record)
 }
 
 function foldFact(state: SpineState, record: LogRecord): void {
@@ -115,12 +118,25 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   }),
   'spine.timer.fired': aboutDelivery((state, row, record) => {
     const name = dataOf(record, 'spine.timer.fired').command
+    if (name === DELAY) {
+      endDelay(state, row)
+      return
+    }
     const command = state.runs.get(row)?.commands.get(name)
     if (command !== undefined && command.ended === 0) endCommand(state, row, name, command, record, true)
   }),
-  'spine.wait.matched': aboutDelivery(foldAfterMatched),
+  'spine.wait.opened': aboutDelivery((state, row, record) => {
+    const run = standing(state, row, record)
+    state.deliveries.started[row] = 0
+    openWait(state, row, run, record)
+  }),
+  'spine.wait.matched': aboutDelivery((state, row, record) => {
+    if (isAfterWait(record)) foldAfterMatched(state, row, record)
+    else endWait(state, row, record)
+  }),
   'spine.wait.expired': aboutDelivery((state, row, record) => {
     if (dataOf(record, 'spine.wait.expired').command === JOIN_WAIT) foldJoinDue(state, row, record)
+    else endWait(state, row, record)
   }),
   'spine.gather.opened': aboutDelivery((state, row, record) =>
     openGather(state, row, standing(state, row, record), record),
@@ -140,6 +156,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     if (ofRound) foldJoinDue(state, row, record)
     else endDelivery(state, row, record, false)
   }),
+  'spine.delivery.taken': aboutDelivery(foldTaken),
   'spine.delivery.cancelled': endOfDelivery,
   'spine.delivery.expired': endOfDelivery,
   'spine.delivery.dead': aboutDelivery(foldDead),

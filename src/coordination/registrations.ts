@@ -136,7 +136,7 @@ function move(state: SpineState, row: Row, from: AgentState, to: AgentState, ind
   to.open++
   const behind = ordered && (!deliveries.enqueue(to.keys, row) || isBlocked(to, deliveries.key[row] as string))
   if (behind) deliveries.status[row] = STATUS.queued
-  else if (deliveries.status[row] !== STATUS.backoff) makeReady(state, row)
+  else if (deliveries.status[row] !== STATUS.backoff && deliveries.status[row] !== STATUS.delayed) makeReady(state, row)
 }
 
 function unsubscribe(state: SpineState, index: number, agent: AgentState): void {

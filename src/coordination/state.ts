@@ -17,6 +17,7 @@ import { HeldDeliveries } from './held-deliveries.ts'
 import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
 import type { RunGathers } from './gather.ts'
 import { RequestTable } from './request-table.ts'
+import { WaitIndex, type WaitState } from './waits.ts'
 
 export interface AgentState {
   name: string
@@ -52,7 +53,7 @@ export interface KeyHold {
 }
 
 export interface Command {
-  readonly kind: 'step' | 'effect' | 'call' | 'sleep' | 'gather'
+  readonly kind: 'step' | 'effect' | 'call' | 'sleep' | 'wait' | 'gather'
   /** Sequence of the record that asked for it; 0 when only its end is recorded. */
   asked: Sequence
   /** Sequence of the record that ended it; 0 while open. */
@@ -62,8 +63,10 @@ export interface Command {
   carried: boolean
   /** Of a call: who works on it now. */
   row: Row
-  /** Of a sleep, or of a gather that is bounded in time: absolute ms. */
+  /** Of a sleep or a wait, or of a gather that is bounded in time: absolute ms. */
   due: number
+  /** Of a wait. */
+  readonly wait?: WaitState | undefined
 }
 
 /** The journal of a run, in positions: what was recorded stays in the log. */
@@ -127,6 +130,16 @@ export type Mark =
   | { readonly kind: 'restarted'; readonly row: Row; readonly source: Sequence }
   /** A gather has fired without these calls: nobody waits for them any more. */
   | { readonly kind: 'late'; readonly row: Row; readonly source: Sequence; readonly command: string }
+  /** A run waits for an event, which may lie in the log already. */
+  | { readonly kind: 'waiting'; readonly row: Row; readonly source: Sequence; readonly command: string }
+  /** An event came that a run may be waiting for. */
+  | {
+      readonly kind: 'awaited'
+      readonly row: Row
+      readonly source: Sequence
+      readonly command: string
+      readonly record: LogRecord
+    }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
   /** It may not start until its session has events of certain types: they may lie in the log already. */
@@ -148,6 +161,8 @@ export interface SpineState {
   readonly runs: Map<Row, RunState>
   readonly joins: JoinRounds
   readonly held: HeldDeliveries
+  /** Follows from the journals. */
+  readonly waits: WaitIndex
   /** By `<source>/<agent>`. */
   readonly deadLetters: Map<string, DeadLetterState>
   readonly lanes: Map<string, LaneState>
@@ -171,6 +186,7 @@ export function initialState(): SpineState {
     runs: new Map(),
     joins: new JoinRounds(),
     held: new HeldDeliveries(),
+    waits: new WaitIndex(),
     deadLetters: new Map(),
     lanes: new Map(),
     marks: undefined,

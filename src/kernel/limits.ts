@@ -11,6 +11,7 @@ export const LIMIT_TABLE = {
   emitsMax: limit(256, 'events', 'events that one run may emit or one batch may publish atomically'),
   branchesMax: limit(256, 'branches', 'of one gather; wider work is split among agents'),
   payloadBytesMax: limit(256 * 1024, 'bytes', 'one event, input or reply; larger things go to a store, by reference'),
+  matchBytesMax: limit(4 * 1024, 'bytes', 'what a wait compares events with; it is held in memory'),
   payloadDepthMax: limit(64, 'levels', 'JSON.stringify overflows the stack at about 10,000; nobody means more than 64'),
   stepResultBytesMax: limit(900 * 1024, 'bytes', 'one step result, the same on every engine'),
   commitBytesMax: limit(900 * 1024, 'bytes', 'one commit, the same on every engine (a message of NATS holds 1 MB)'),

@@ -1,7 +1,8 @@
 import type { RetryPolicy } from '../agent/agent.ts'
 import type { StepContext } from '../agent/context.ts'
+import type { AnyEventType } from '../agent/event-type.ts'
 import type { NewRecord } from '../event/record.ts'
-import type { Encoded } from '../kernel/json.ts'
+import type { Encoded, Json } from '../kernel/json.ts'
 import type { Lateness } from './branches.ts'
 import type { Gather } from './gather.ts'
 
@@ -17,8 +18,19 @@ export type Command =
     }
   | { readonly kind: 'publish'; readonly event: (time: number) => NewRecord }
   | { readonly kind: 'sleep'; readonly ms: number }
+  | WaitCommand
   | { readonly kind: 'gather'; readonly gather: Gather }
   | BranchCommand
+
+export interface WaitCommand {
+  readonly kind: 'wait'
+  readonly type: AnyEventType
+  readonly withinMs: number
+  readonly cause: number | undefined
+  readonly match: Json | undefined
+  /** Only events above it count. Asked for when it is performed. */
+  readonly after: () => number
+}
 
 export interface StepCommand {
   readonly kind: 'step' | 'effect'

@@ -54,6 +54,11 @@ export class ContextHandle implements Context {
     return (duration) => this.#ask(() => context.sleep(duration))
   }
 
+  get waitFor(): Context['waitFor'] {
+    const context = this.#context
+    return (type, options) => this.#ask(() => context.waitFor(type as AnyEventType, options)) as Promise<never>
+  }
+
   get gather(): Context['gather'] {
     const context = this.#context
     return (branches: unknown, options?: GatherOptions) =>

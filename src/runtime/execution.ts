@@ -137,11 +137,11 @@ export class Execution {
     return this.#branches
   }
 
-  release(asked: Asked, record: LogRecord): void {
+  release(asked: Asked, { record, event }: Outcome): void {
     // A branch that is late is told nothing more: it goes no further.
     if (this.#branches?.latenessOf(asked.id) === 'scope') return
     this.#releasedTime = record.time
-    const outcome = outcomeOf(asked.command, record)
+    const outcome = outcomeOf(asked.command, record, event)
     if ('error' in outcome) {
       this.#failures ??= new Map()
       // A gather rejects with the error of its branch.

@@ -1,6 +1,8 @@
 import { byOutcome } from '../coordination/gather.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
+import type { SystemData } from '../event/catalogue.ts'
+import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Records } from './records.ts'
 import type { Outcome } from './replay.ts'
@@ -26,6 +28,11 @@ export function patchCommand(id: string): string {
   return `${PATCHED}${id}#0`
 }
 
+/** The event that a wait took, from the record that ended it. */
+export function takenBy({ type, data }: LogRecord): Sequence | undefined {
+  return type === 'spine.wait.matched' ? (data as unknown as SystemData<'spine.wait.matched'>).event : undefined
+}
+
 /** Of a run that has recorded nothing yet. */
 export const NO_JOURNAL: Journal = { basis: 0, ids: new Set(), outcomes: [], carried: new Set(), patches: new Set() }
 
@@ -47,6 +54,10 @@ async function loadJournal(state: SpineState, records: Records, row: Row): Promi
   const ids = new Set(names.filter((name) => !name.startsWith(PATCHED)))
   const carried = new Set([...run.commands].filter(([, command]) => command.carried).map(([name]) => name))
   const outcomes: Outcome[] = []
-  for (const [command, { ended: sequence }] of ended) outcomes.push({ command, record: await records.get(sequence) })
+  for (const [command, { ended: sequence }] of ended) {
+    const record = await records.get(sequence)
+    const taken = takenBy(record)
+    outcomes.push(taken === undefined ? { command, record } : { command, record, event: await records.get(taken) })
+  }
   return { basis, ids, outcomes, carried, patches }
 }

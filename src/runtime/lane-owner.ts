@@ -5,6 +5,7 @@
  */
 import { findCallCycle } from '../coordination/call-cycles.ts'
 import type { DueDecision, Place } from '../coordination/decide.ts'
+import { DELAY } from '../coordination/delays.ts'
 import { lateCalls } from '../coordination/gather.ts'
 import { KEY_PARKED } from '../coordination/dead-letters.ts'
 import { isEnough, JOIN_WAIT } from '../coordination/join.ts'
@@ -37,13 +38,20 @@ export class LaneOwner {
     this.#host = host
   }
 
-  carryOut(decision: Exclude<DueDecision, { kind: 'start' }>): void {
+  carryOut(decision: Exclude<DueDecision, { kind: 'start' | 'look-again' }>): void {
     const { state, clock } = this.#host
     const time = clock.now()
     switch (decision.kind) {
-      case 'fire-timer':
-        this.#write(`fire ${this.#nameOf(decision.row)} ${decision.command}`, [
-          fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command }),
+      case 'fire-timer': {
+        const { row, command } = decision
+        const isWait = state.runs.get(row)?.commands.get(command)?.kind === 'wait'
+        const type = isWait ? 'spine.wait.expired' : 'spine.timer.fired'
+        this.#write(`fire ${this.#nameOf(row)} ${command}`, [fact(type, rowHeader(state, row, time), { command })])
+        return
+      }
+      case 'end-delay':
+        this.#write(`end the delay of ${this.#nameOf(decision.row)}`, [
+          fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: DELAY }),
         ])
         return
       case 'end-join':

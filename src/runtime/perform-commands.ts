@@ -7,7 +7,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { ownName } from './branches.ts'
-import type { BranchCommand, Command, StepCommand } from './command.ts'
+import type { BranchCommand, Command, StepCommand, WaitCommand } from './command.ts'
 import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
 import type { Gather } from './gather.ts'
@@ -46,6 +46,9 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
           command.event(run.host.clock.now()),
           fact('spine.step.recorded', headerNow(run), { command: one.id, ...run.stand() }),
         )
+        break
+      case 'wait':
+        records.push(openWait(run, one.id, command))
         break
       case 'sleep':
         records.push(
@@ -189,6 +192,19 @@ const NEVER = new AbortController().signal
 /** The same for every try of a step, also after a crash or a redrive, and different in every other log. */
 function idempotencyKey(run: Run, id: string): string {
   return `${run.header.request}/${run.source}/${run.agent.name}/${id}`
+}
+
+function openWait(run: Run, id: string, command: WaitCommand): NewRecord {
+  const { type, withinMs, cause, match } = command
+  return fact('spine.wait.opened', headerNow(run), {
+    command: id,
+    event: type.type,
+    after: command.after(),
+    due: Math.ceil(run.host.clock.now() + withinMs),
+    ...(cause === undefined ? {} : { cause }),
+    ...(match === undefined ? {} : { match }),
+    ...run.stand(),
+  })
 }
 
 function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>): NewRecord {

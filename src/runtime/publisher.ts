@@ -12,6 +12,7 @@ import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
 import { fingerprint } from './fingerprint.ts'
 import { fact, record } from './record-draft.ts'
+import { dueAfter } from './record-draft.ts'
 import { requireId } from './require-id.ts'
 import { requireDirected } from './run-context.ts'
 import type { Runtime } from './runtime.ts'
@@ -26,6 +27,8 @@ export interface PublishOptions {
   readonly idempotencyKey?: string
   /** From now, or a date: nothing of the request starts after it. */
   readonly deadline?: Duration | Date
+  /** From now: the event is on the log at once, and is delivered then. Default: none. */
+  readonly delay?: Duration
   /** `sequence` of an earlier event that this one answers: it joins that event's request and session. */
   readonly cause?: number
 }
@@ -97,7 +100,8 @@ export class Publisher {
     const encoded = checked instanceof Promise ? await checked : checked
     const { header, guards } = await this.#header(options)
     const place = type.version === 1 ? header : { ...header, version: type.version }
-    this.#warnIfUnheard(type.type)
+    // Whoever asked waits for an answer, as far as anyone knows.
+    if (options.cause === undefined) this.#warnIfUnheard(type.type)
     return { record: record(type.type, place, encoded), key: keyOf(options, type.type, encoded.value), guards }
   }
 
@@ -129,7 +133,10 @@ export class Publisher {
       hops: cause.hops + 1,
       ...(cause.deadline === undefined ? {} : { deadline: cause.deadline }),
     }
-    return { header: this.#narrowed(header, options), guards: [{ head: `request/${cause.request}`, notAfter: 0 }] }
+    return {
+      header: this.#narrowed(delayed(header, options), options),
+      guards: [{ head: `request/${cause.request}`, notAfter: 0 }],
+    }
   }
 
   async #causeOf(sequence: number): Promise<LogRecord> {
@@ -156,9 +163,10 @@ export class Publisher {
       hops: 0,
       agent: undefined,
       deadline: undefined,
+      due: undefined,
       version: undefined,
     }
-    return this.#narrowed(root, options)
+    return this.#narrowed(delayed(root, options), options)
   }
 
   #place(options: PublishOptions, inherited: { session: string; key: string }): { session: string; key: string } {
@@ -239,6 +247,11 @@ export class Publisher {
     const hint = meant === undefined ? '' : `: did you mean '${meant}'?`
     this.#runtime.logger.warn(`no agent is registered for '${type}'${hint}; the event is kept on the log`)
   }
+}
+
+function delayed(header: Omit<RecordHeader, 'type'>, { delay }: PublishOptions): Omit<RecordHeader, 'type'> {
+  const due = dueAfter(delay, header.time)
+  return due === undefined ? header : { ...header, due }
 }
 
 function keyOf(options: PublishOptions, scope: string, data: Json): IdempotencyKey | undefined {

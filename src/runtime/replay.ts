@@ -17,6 +17,10 @@ import type { Command } from './command.ts'
 export interface Outcome {
   readonly command: string
   readonly record: LogRecord
+  /** The event that a wait took. */
+  event?: LogRecord | undefined
+  /** The event is being read: this and what comes behind it is released when it is there. */
+  isLoading?: boolean
 }
 
 export interface Asked {
@@ -29,7 +33,7 @@ export interface Asked {
 }
 
 export type NextMove =
-  | { readonly kind: 'release'; readonly asked: Asked; readonly record: LogRecord }
+  | { readonly kind: 'release'; readonly asked: Asked; readonly outcome: Outcome }
   | { readonly kind: 'perform'; readonly asked: readonly Asked[] }
   | { readonly kind: 'mismatch'; readonly error: SpineError }
   | { readonly kind: 'wait' }
@@ -134,7 +138,8 @@ export class Replay {
     if (this.#refusal !== undefined) return { kind: 'mismatch', error: this.#refusal }
     for (const [index, outcome] of this.#outcomes.entries()) {
       const asked = this.#asked.get(outcome.command)
-      if (asked !== undefined) return this.#release(index, asked, outcome.record)
+      if (asked !== undefined && outcome.isLoading === true) return { kind: 'wait' }
+      if (asked !== undefined) return this.#release(index, asked, outcome)
       if (this.#carried.has(outcome.command)) continue
       const [instead] = this.#fresh
       return instead === undefined
@@ -162,12 +167,12 @@ export class Replay {
     return this.#openIds === undefined || this.#openIds.size === 0 ? NOTHING_OPEN : [...this.#openIds]
   }
 
-  #release(index: number, asked: Asked, record: LogRecord): NextMove {
+  #release(index: number, asked: Asked, outcome: Outcome): NextMove {
     this.#outcomes.splice(index, 1)
     this.#openIds?.delete(asked.id)
     if (!endsWithOthers(asked.command)) this.#open--
     this.#released.push(asked.id)
-    return { kind: 'release', asked, record }
+    return { kind: 'release', asked, outcome }
   }
 
   #takeFresh(): NextMove {

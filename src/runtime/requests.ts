@@ -22,6 +22,7 @@ export interface Waiting {
     | 'paused'
     | 'key blocked'
     | 'joining'
+    | 'delayed'
     | `held until ${string}`
   /** Sequence of the record that opened the delivery. */
   readonly since: number
@@ -207,6 +208,7 @@ export class Requests {
     const { deliveries, held } = this.#runtime.state
     const status = deliveries.status[row]
     if (status === STATUS.joining) return 'joining'
+    if (status === STATUS.delayed) return 'delayed'
     if (status === STATUS.held) return `held until ${held.missingOf(row)[0]}`
     if (status === STATUS.queued) return this.#isKeyBlocked(row) ? 'key blocked' : 'behind its key'
     if (status === STATUS.paused) return 'paused'

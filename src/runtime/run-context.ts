@@ -7,6 +7,7 @@ import type {
   EmitOptions,
   Handoff,
   SessionHandle,
+  WaitForOptions,
   StepContext,
   StepOptions,
 } from '../agent/context.ts'
@@ -24,9 +25,10 @@ import type { Branches } from './branches.ts'
 import type { Command } from './command.ts'
 import { ContextHandle } from './context-handle.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { following, record } from './record-draft.ts'
+import { dueAfter, following, record } from './record-draft.ts'
 import { requireId } from './require-id.ts'
 import type { SessionState } from './session-states.ts'
+import { waitCommand } from './wait-command.ts'
 import { schemaError, validateNow } from './validate.ts'
 
 /** What one attempt is given, fixed before the handler is entered. */
@@ -78,6 +80,8 @@ export class RunContext {
   #state: SessionState
   #random: Random | undefined
   #isClosed = false
+  /** By type: the event that a wait took last. */
+  #taken: Map<string, number> | undefined
   #sessionHandle: SessionHandle<{ readonly [key: string]: Json }> | undefined
 
   constructor(attempt: Attempt) {
@@ -201,6 +205,17 @@ export class RunContext {
     return askGather(this, branches, options)
   }
 
+  /** The first match after what it took before, so that an event between two waits is not lost. */
+  async waitFor(type: AnyEventType, options: WaitForOptions): Promise<SpineEvent | undefined> {
+    const command = waitCommand(type, options, `waitFor '${type?.type}' of ${this.attempt.agent.name}`)
+    const after = () => this.#taken?.get(type.type) ?? this.attempt.header.cause
+    const event = (await this.attempt.ask(`@wait ${type.type}`, { ...command, after }, false)) as SpineEvent | undefined
+    if (event === undefined) return undefined
+    this.#taken ??= new Map()
+    this.#taken.set(type.type, event.sequence)
+    return event
+  }
+
   session(): SessionHandle<{ readonly [key: string]: Json }> {
     const context = this
     this.#sessionHandle ??= {
@@ -277,11 +292,13 @@ export function eventRecord(
   time: number,
 ): NewRecord {
   const version = type.version === 1 ? undefined : type.version
-  return record(type.type, following(header, time, options?.session, options?.key, version), data)
+  const due = options?.delay === undefined ? undefined : dueAfter(options.delay, time)
+  return record(type.type, following(header, time, options?.session, options?.key, version, due), data)
 }
 
 function checkPlace<Options extends EmitOptions>(options: Options | undefined): Options | undefined {
   for (const name of ['session', 'key'] as const) if (options?.[name] !== undefined) requireId(options[name], name)
+  if (options?.delay !== undefined) durationMs(options.delay, 'delay')
   return options
 }
 

@@ -27,7 +27,7 @@ import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } 
 import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { type Journal, journalOf, NO_JOURNAL, PATCHED } from './journal.ts'
+import { type Journal, journalOf, NO_JOURNAL, PATCHED, takenBy } from './journal.ts'
 import { LazySignal } from './lazy-signal.ts'
 import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
 import { performCommands } from './perform-commands.ts'
@@ -121,11 +121,34 @@ export class Run {
   /** The fold tells of an outcome. */
   receive(command: string, record: LogRecord): void {
     if (this.isOver || command.startsWith(PATCHED)) return
+    const outcome = this.#outcomeOf(command, record)
     if (this.#execution === undefined) {
-      this.#early.push({ command, record })
+      this.#early.push(outcome)
       return
     }
-    this.#execution.replay.receive({ command, record })
+    this.#execution.replay.receive(outcome)
+    this.stirred()
+  }
+
+  /** A wait gives its event, which may have to be read. */
+  #outcomeOf(command: string, record: LogRecord): Outcome {
+    const taken = takenBy(record)
+    if (taken === undefined) return { command, record }
+    const outcome: Outcome = { command, record, event: this.host.records.recent(taken) }
+    if (outcome.event === undefined) void this.#loadEvent(outcome, taken)
+    return outcome
+  }
+
+  async #loadEvent(outcome: Outcome, sequence: Sequence): Promise<void> {
+    outcome.isLoading = true
+    this.busy++
+    try {
+      outcome.event = await this.host.records.get(sequence)
+    } catch (error) {
+      void this.fail(error)
+    }
+    outcome.isLoading = false
+    this.busy--
     this.stirred()
   }
 
@@ -292,11 +315,11 @@ export class Run {
     const move = replay.next()
     switch (move.kind) {
       case 'release':
-        if (isReplayDue(this, move.record, this.#replayedTo)) {
-          void this.#replayFromTop(move.record)
+        if (isReplayDue(this, move.outcome.record, this.#replayedTo)) {
+          void this.#replayFromTop(move.outcome.record)
           return
         }
-        execution.release(move.asked, move.record)
+        execution.release(move.asked, move.outcome)
         this.wake()
         return
       case 'perform':

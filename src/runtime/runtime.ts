@@ -12,6 +12,7 @@ import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
 import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
+import type { DueEntry } from '../coordination/due-heap.ts'
 import { agentNamed, type Mark } from '../coordination/state.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
@@ -24,6 +25,7 @@ import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
+import { EventWaits } from './event-waits.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
 import { LANE, LANE_HEAD } from './lane.ts'
@@ -74,6 +76,7 @@ export class Runtime implements RunHost {
   readonly #dispatcher: Dispatcher
   readonly #owner: LaneOwner
   readonly #lookUps: AfterLookUps
+  readonly #waits: EventWaits
   readonly #snapshots: Snapshots
   readonly #hosted: HostedAgents
   #claimed: Sequence = 0
@@ -114,6 +117,7 @@ export class Runtime implements RunHost {
     this.#dispatcher = new Dispatcher(this, hosted)
     this.#owner = new LaneOwner(this)
     this.#lookUps = new AfterLookUps(this)
+    this.#waits = new EventWaits(this)
     this.#snapshots = new Snapshots(engine, clock)
   }
 
@@ -167,10 +171,11 @@ export class Runtime implements RunHost {
     requireNoCircle(this.hosted.values(), this.state)
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
-    const { ready, crashLoops, waitingCalls, held, late } = takeOver(this.state)
+    const { ready, crashLoops, waitingCalls, held, late, waits } = takeOver(this.state)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
     this.#lookUps.add(held)
+    this.#waits.look(waits)
     for (const place of late) this.#owner.cancelLate(place)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
@@ -192,7 +197,7 @@ export class Runtime implements RunHost {
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
   get isIdle(): boolean {
     if (this.isClosed) return true
-    if (!this.#appender.isIdle || !this.#dispatcher.isIdle || !this.#lookUps.isIdle) return false
+    if (!this.#appender.isIdle || !this.#dispatcher.isIdle || !this.#lookUps.isIdle || !this.#waits.isIdle) return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
     return true
   }
@@ -286,11 +291,21 @@ export class Runtime implements RunHost {
     this.logger.warn(describeFailure(run, failure, decision, this.clock.now()))
   }
 
+  isRunning(row: Row): boolean {
+    return this.runOf(row) !== undefined
+  }
+
+  lookAgainAt(entry: DueEntry): void {
+    this.state.due?.push(entry)
+    this.#armTimer()
+  }
+
   /** Does what has become due and sets the timer for what comes next. */
   tick(): void {
     if (this.#failure !== undefined) return
     for (const decision of decideDue(this.state, this.clock.now())) {
       if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
+      else if (decision.kind === 'look-again') this.#waits.look([decision])
       else this.#owner.carryOut(decision)
     }
     this.#armTimer()
@@ -353,6 +368,8 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
       else if (mark.kind === 'held') this.#lookUps.add([mark])
+      else if (mark.kind === 'waiting') this.#waits.look([mark])
+      else if (mark.kind === 'awaited') this.#waits.came(mark, mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
     }
     dropStale(this.state)
