@@ -33,16 +33,17 @@ export interface Join<Joined extends Types = Types, IsWhole extends boolean = bo
 
 export type AnyJoin = Join<Types, boolean>
 
-type Whole<Joined extends Types> = { readonly [Event in Joined[number] as Event['type']]: EventOf<Event> }
-
 /** What the handler of a join is given: the events by their types, and the types that are not there. The rest is of the first event. */
 export interface JoinedEvent<Data = unknown, Type extends string = string> extends SpineEvent<'spine.join', Data> {
   readonly missing: readonly Type[]
 }
 
+// Written out, and not named, so that editors and errors show the events and not how their type is made.
 export type JoinedEventOf<On> =
   On extends Join<infer Joined, infer IsWhole>
-    ? JoinedEvent<IsWhole extends true ? Whole<Joined> : Partial<Whole<Joined>>, Joined[number]['type']>
+    ? IsWhole extends true
+      ? JoinedEvent<{ readonly [Event in Joined[number] as Event['type']]: EventOf<Event> }, Joined[number]['type']>
+      : JoinedEvent<{ readonly [Event in Joined[number] as Event['type']]?: EventOf<Event> }, Joined[number]['type']>
     : never
 
 type Joinable<Listed> = Listed extends readonly [AnyEventType, AnyEventType, ...AnyEventType[]]

@@ -10,6 +10,7 @@ import { fraction, type Random } from '../kernel/random.ts'
 import { isCrashLoop } from './crashes.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { gathersWithLateCalls } from './gather.ts'
+import { hasOwnDeadline } from './deliveries.ts'
 import { DueHeap, type DueEntry } from './due-heap.ts'
 import type { SpineState } from './state.ts'
 
@@ -70,7 +71,7 @@ export function takeOver(state: SpineState): TakeOver {
       state.due.push({ at: deliveries.due[row] as number, kind: 'delay', row, source, name: '' })
     }
     const deadline = deliveries.deadline[row] as number
-    if (deadline !== 0 && deadline !== requests.deadline[deliveries.request[row] as number]) {
+    if (hasOwnDeadline(state, row, deadline)) {
       state.due.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
     }
     for (const [name, command] of state.runs.get(row)?.commands ?? []) {

@@ -56,7 +56,8 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   const { terms } = opening
   const observes = opening.caller === 0 ? terms?.observes === true : deliveries.observes[opening.caller] === 1
   if (observes) deliveries.observes[row] = 1
-  deliveries.deadline[row] = observes ? 0 : (source.deadline ?? 0)
+  // What only looks on is not under the deadline of its request; a call that it makes may have one of its own.
+  deliveries.deadline[row] = observes && opening.caller === 0 ? 0 : (source.deadline ?? 0)
   deliveries.caller[row] = opening.caller
   deliveries.call[row] = opening.call
   const isLater = terms?.joining === true || source.due !== undefined
@@ -116,10 +117,16 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
 
 /** Unless its request expires at that time anyway. */
 export function expireAt(state: SpineState, row: Row, deadline: number): void {
-  const { deliveries, requests } = state
-  if (deadline === requests.deadline[deliveries.request[row] as number]) return
+  if (!hasOwnDeadline(state, row, deadline)) return
+  const { deliveries } = state
   const source = deliveries.source[row] as Sequence
   state.due?.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
+}
+
+/** Whether it expires by itself, and not by the end of its request. */
+export function hasOwnDeadline({ deliveries, requests }: SpineState, row: Row, deadline: number): boolean {
+  if (deadline === 0) return false
+  return deliveries.observes[row] === 1 || deadline !== requests.deadline[deliveries.request[row] as number]
 }
 
 /** What only looks on needs to know its request, and is not counted there (Q2). */
@@ -128,6 +135,7 @@ function watchRequest(state: SpineState, row: Row, source: Opening['source']): v
   const slot = requests.find(source.request) || requests.add(source.request)
   deliveries.request[row] = slot
   requests.watching[slot] = (requests.watching[slot] as number) + 1
+  expireAt(state, row, deliveries.deadline[row] as number)
 }
 
 /** Before the row is lined up: opened by events of some types, it may start only after those (after.ts). */

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { foldedLog } from '../../test/support/folded-log.ts'
 import { decideDue, takeOver } from './decide.ts'
+import { decodeState } from './decode-state.ts'
 import { encodeState } from './encode-state.ts'
 import { evolve } from './evolve.ts'
 import { initialState } from './state.ts'
@@ -83,6 +84,20 @@ describe('observes', () => {
     log.cancelRequest(`r${root}`)
     expect(work()).toEqual([`${handed}/expert ready`])
     expect(view().requests).toEqual([{ id: `r${root}`, open: 0, deadline: 0 }])
+  })
+
+  it('Q2 a call that it makes has the bound that it was given, for a new owner too', () => {
+    const { log, state, encoded } = observed()
+    const root = log.event('a.happened', { deadline: 900 })
+    log.delivery(root, 'audit').call('@call#0', 'expert', { deadline: 900 })
+    const due = [
+      { kind: 'expire-request', request: `r${root}`, deadline: 900 },
+      { kind: 'expire-delivery', row: expect.any(Number) },
+    ]
+    const heir = decodeState(encoded())
+    takeOver(heir)
+    for (const each of [state, heir])
+      expect(decideDue(each, 900).toSorted((left, right) => (left.kind < right.kind ? 1 : -1))).toEqual(due)
   })
 
   it('Q2 a request that is taken up while something looks on has the deadlines of what comes then', () => {

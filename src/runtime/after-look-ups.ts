@@ -14,12 +14,14 @@ import { BoundedMap } from '../kernel/bounded-map.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { limits } from '../kernel/limits.ts'
 import type { CommitDraft } from './appender.ts'
+import type { Logger } from './logger.ts'
 import { fact, rowHeader } from './record-draft.ts'
 
 export interface LookUpHost {
   readonly state: SpineState
   readonly engine: Engine
   readonly clock: Clock
+  readonly logger: Logger
   readonly isClosed: boolean
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
@@ -57,12 +59,20 @@ export class AfterLookUps {
       this.#waiting = this.#waiting.slice(PLACES_MAX)
       try {
         await this.#look(batch)
-      } catch {
-        const { clock } = this.#host
-        if (!this.#host.isClosed) clock.setTimer(clock.now() + TRY_AGAIN_MS, () => this.add(batch))
+      } catch (error) {
+        this.#tryAgain(batch, error as Error)
       }
     }
     this.#isLooking = false
+  }
+
+  #tryAgain(places: readonly Place[], { message }: Error): void {
+    const { clock, logger, isClosed } = this.#host
+    if (isClosed) return
+    logger.warn(
+      `what ${places.length} held deliveries come after could not be looked up, once more in ${TRY_AGAIN_MS} ms: ${message}`,
+    )
+    clock.setTimer(clock.now() + TRY_AGAIN_MS, () => this.add(places))
   }
 
   async #look(places: readonly Place[]): Promise<void> {

@@ -240,9 +240,10 @@ export class Publisher {
   }
 
   #warnIfUnheard(type: string): void {
-    const { subscriptions, everything } = this.#runtime.state
+    const { subscriptions, everything, agents } = this.#runtime.state
     if (subscriptions.has(type) || everything.length > 0 || this.#unheard.has(type)) return
     this.#unheard.add(type)
+    if (agents.some(({ registration }) => registration?.after?.includes(type) === true)) return
     const meant = nearest(type, subscriptions.keys())
     const hint = meant === undefined ? '' : `: did you mean '${meant}'?`
     this.#runtime.logger.warn(`no agent is registered for '${type}'${hint}; the event is kept on the log`)

@@ -1,5 +1,5 @@
 /** `on: '*'`, `observes` and `after`: what a subscription asks beyond the events of its types. */
-import { agent, event, type Spine } from 'event-spine'
+import { agent, event, message, type Spine } from 'event-spine'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { Booked, Inquiry, quickly, Requirements } from '../support/vocabulary.ts'
@@ -258,6 +258,36 @@ describeOnEachEngine('after', (world) => {
     )
     const spine = await open({ agents: [asksLess] })
     expect((await spine.settled(request)).status).toBe('done')
+  })
+
+  it('is looked up for many at once, in few commits', async () => {
+    const sessions = Array.from({ length: 150 }, (_, n) => `s${n}`)
+    const spine = await open({ agents: [booking] })
+    await spine.publishAll(sessions.map((session) => message(Profile, { name: 'ann' }, { session })))
+    const published = await spine.publishAll(sessions.map((session) => message(Inquiry, { text: 'a' }, { session })))
+    for (const { request } of published) expect((await spine.settled(request)).status).toBe('done')
+    const matched = (await records(spine)).filter(({ type }) => type === 'spine.wait.matched')
+    expect(new Set(matched.map(({ session }) => session)).size).toBe(150)
+    expect(matched).toHaveLength(150)
+  })
+
+  it('is looked up again when the log could not be read', async () => {
+    let broken = true
+    const engine = world.engine()
+    const read = engine.read.bind(engine)
+    engine.read = (query) => {
+      const fails = broken && query.types?.[0] === 'profile.loaded'
+      if (fails) broken = false
+      return fails ? Promise.reject(new Error('the disk is away')) : read(query)
+    }
+    const spine = await open({ agents: [booking], engine })
+    await spine.publish(Profile, { name: 'ann' }, { session: 's' })
+    const { request } = await spine.publish(Inquiry, { text: 'a' }, { session: 's' })
+    expect((await spine.settled(request)).status).toBe('done')
+    expect(broken).toBe(false)
+    expect(world.warnings).toEqual([
+      expect.stringContaining('could not be looked up, once more in 1000 ms: the disk is away'),
+    ])
   })
 
   it('refuses agents that could never start, also where one of them is absent', async () => {
