@@ -28,6 +28,7 @@ import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { type Journal, journalOf, NO_JOURNAL, PATCHED } from './journal.ts'
+import { runGuards } from './lane.ts'
 import { LazySignal } from './lazy-signal.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
@@ -240,7 +241,7 @@ export class Run {
 
   #guards(request: boolean): readonly Guard[] {
     const lane = this.host.laneGuard()
-    return request ? [lane, { head: `request/${this.#header.request}`, notAfter: this.#startedAt }] : [lane]
+    return request ? runGuards(lane, this.#header, this.agent, this.#startedAt) : [lane]
   }
 
   #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
