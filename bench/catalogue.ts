@@ -1,5 +1,6 @@
 import type { Scenario } from './scenario.ts'
 import { append } from './scenarios/append.ts'
+import { fanOut } from './scenarios/fan-out.ts'
 import { fold } from './scenarios/fold.ts'
 import { handoff } from './scenarios/handoff.ts'
 import { memoryPerDelivery } from './scenarios/memory-per-delivery.ts'
@@ -13,6 +14,8 @@ export const SCENARIOS: readonly Scenario[] = [
   handoff,
   pipeline(100),
   pipeline(1_000),
+  fanOut(1),
+  fanOut(20),
   ordered,
   publish,
   append('sqlite'),

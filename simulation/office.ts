@@ -2,7 +2,7 @@
  * The agents of a simulation: they do what the event tells them to, so that every feature meets every fault, and what has
  * to come out is known beforehand.
  */
-import { agent, type AnyAgent, event, Permanent } from 'event-spine'
+import { agent, type AnyAgent, event, type GatherOptions, Permanent, quorum } from 'event-spine'
 import { z } from 'zod'
 import type { Chance } from './chance.ts'
 import type { History } from './history.ts'
@@ -16,6 +16,13 @@ const Op = z.discriminatedUnion('do', [
   z.object({ do: z.literal('both'), names: z.array(z.string()) }),
   z.object({ do: z.literal('race'), names: z.array(z.string()) }),
   z.object({ do: z.literal('call'), sessions: z.array(z.string()), hands: z.boolean(), fails: z.boolean() }),
+  z.object({
+    do: z.literal('gather'),
+    name: z.string(),
+    form: z.number(),
+    sessions: z.array(z.string()),
+    fails: z.boolean(),
+  }),
   z.object({ do: z.literal('set'), value: z.number() }),
   z.object({ do: z.literal('publish') }),
   z.object({ do: z.literal('patched'), id: z.string() }),
@@ -161,6 +168,28 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
               results.push('called')
             }
             break
+          case 'gather': {
+            const asked = { sessions: op.sessions, hands: false, fails: op.fails }
+            const { values, missing } = await ctx.gather(
+              {
+                call: ctx.call(Expert, asked),
+                left: run(`${op.name} left`),
+                nap: ctx.sleep(20),
+                inside: async (scope) => {
+                  const name = `${op.name} inside`
+                  await scope.step('inside', ({ idempotencyKey }) =>
+                    tool('step', 'clerk', evt.sequence, name, idempotencyKey),
+                  )
+                  return (await scope.call(Expert, asked)).depth
+                },
+                inner: ctx.gather([ctx.sleep(5_000), ctx.call(Expert, asked)], { until: 'first' }),
+              },
+              GATHERS[op.form] as GatherOptions,
+            )
+            const count = Object.keys(values).length + missing.length
+            results.push(count === 5 ? 'gathered' : `gathered ${count} of 5`)
+            break
+          }
           case 'set':
             ctx.session.set({ [`order ${evt.data.id}`]: op.value, last: evt.data.id })
             results.push('set')
@@ -201,6 +230,16 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
   return [expert, senior, clerk, filing]
 }
 
+/** Every form that does not reject: which branches are late differs from play to play, what is left of them must not. */
+const GATHERS = [
+  { until: 'settled' },
+  { until: 'first' },
+  { until: quorum(3) },
+  { within: 30 },
+  { until: 'settled', within: 10, onLate: 'finish' },
+  { until: 'first', onLate: 'finish' },
+] as const
+
 /** What an order's results have to be, whatever happens on the way. */
 export function expectedResults(ops: readonly Op[]): readonly string[] {
   return ops.map((op) => {
@@ -216,6 +255,7 @@ const RESULTS = {
   sleep: 'slept',
   race: 'raced',
   call: 'called',
+  gather: 'gathered',
   set: 'set',
   publish: 'published',
   patched: 'patched',
@@ -239,7 +279,11 @@ function randomOp(chance: Chance, index: number): Op {
   if (draw < 50) return { do: 'sleep', ms: chance.pick([0, 5, 50, 5_000]) }
   if (draw < 58) return { do: 'both', names: [`${name} left`, `${name} right`] }
   if (draw < 64) return { do: 'race', names: [`${name} left`, `${name} right`] }
-  if (draw < 80) {
+  if (draw < 72) {
+    const sessions = Array.from({ length: chance.below(2) }, () => chance.pick(SESSIONS))
+    return { do: 'gather', name, form: chance.below(GATHERS.length), sessions, fails: chance.percent(10) }
+  }
+  if (draw < 82) {
     const sessions = Array.from({ length: chance.below(3) }, () => chance.pick(SESSIONS))
     return { do: 'call', sessions, hands: chance.percent(40), fails: chance.percent(10) }
   }

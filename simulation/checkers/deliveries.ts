@@ -31,9 +31,10 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
       const { error } = record.data as { error?: { message: string } }
       findings.push({ invariant: 'I19', what: `${id} paused: ${error?.message}` })
     }
-    if (type === 'spine.timer.set') {
-      const { command, due } = record.data as { command: string; due: number }
-      timers.set(`${id} ${command}`, { due, fired: false })
+    if (type === 'spine.timer.set' || type === 'spine.gather.opened') {
+      const { command, due } = record.data as { command: string; due?: number }
+      // A gather without `within` has no timer.
+      if (due !== undefined) timers.set(`${id} ${command}`, { due, fired: false })
     }
     if (type === 'spine.timer.fired') {
       const name = `${id} ${(record.data as { command: string }).command}`

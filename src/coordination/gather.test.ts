@@ -231,6 +231,17 @@ describe('G4 a new attempt', () => {
     expect(names()).toEqual(['b#0'])
   })
 
+  it('opens anew one that fired with the failure which is tried again', () => {
+    const { run, names } = world()
+    run.gather('@gather#0', ['a#0', 'b#0'], { until: 'settled' })
+    run.gather('@gather#1', ['@gather#0'])
+    run.step('b#0')
+    run.step('a#0', { failed: true })
+    run.step('after#0')
+    run.retry(1, 50, { upTo: 99, failed: 'a#0' })
+    expect(names()).toEqual(['after#0', 'b#0'])
+  })
+
   it('keeps one whose late branch failed after it had fired', () => {
     const { run, names } = world()
     run.gather('@gather#0', ['a#0', 'b#0'], { until: { quorum: 1 } })

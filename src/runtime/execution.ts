@@ -155,9 +155,10 @@ export class Execution {
   }
 
   #fired(gather: Gather): void {
-    if (gather.plan.onLate === 'finish') return
+    const { late } = gather
+    if (late.length === 0 || gather.plan.onLate === 'finish') return
     const reason = new SpineError('SPINE_GATHER_LATE', `'${gather.id}' of ${this.#run.agent.name} went on without it.`)
-    for (const { id, lateness, inner } of gather.late) {
+    for (const { id, lateness, inner } of late) {
       lateness?.abort(reason)
       this.branches.late(id)
       if (inner !== undefined) this.#fired(inner)

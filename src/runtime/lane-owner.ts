@@ -19,6 +19,7 @@ import { limits } from '../kernel/limits.ts'
 import type { CommitDraft } from './appender.ts'
 import { failureOf } from './failure.ts'
 import { fact, rowHeader } from './record-draft.ts'
+import { workHead } from './lane.ts'
 import type { Logger } from './logger.ts'
 
 export interface OwnerHost {
@@ -59,9 +60,8 @@ export class LaneOwner {
         return
       case 'expire-delivery': {
         const header = rowHeader(state, decision.row, time)
-        this.#write(`expire ${this.#nameOf(decision.row)}`, [
-          fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 }),
-        ])
+        const expired = fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 })
+        this.#write(`expire ${this.#nameOf(decision.row)}`, [expired], [this.#workHead(decision.row)])
         return
       }
       case 'expire-request': {
@@ -130,15 +130,16 @@ export class LaneOwner {
     const { state, clock } = this.#host
     const run = state.runs.get(row)
     if (state.deliveries.source[row] !== source || run === undefined) return
-    const callees = [...lateCalls(run, command, 'cancel')].map((call) => run.commands.get(call)?.row ?? 0)
-    const records = callees
+    const callees = [...lateCalls(run, command, 'cancel')]
+      .map((call) => run.commands.get(call)?.row ?? 0)
       .filter((callee) => callee !== 0)
-      .map((callee) =>
-        fact('spine.delivery.cancelled', rowHeader(state, callee, clock.now()), {
-          why: `late for ${command} of ${this.#nameOf(row)}`,
-        }),
-      )
-    if (records.length > 0) this.#write(`cancel late ${this.#nameOf(row)} ${command}`, records)
+    if (callees.length === 0) return
+    const why = `late for ${command} of ${this.#nameOf(row)}`
+    const records = callees.map((callee) =>
+      fact('spine.delivery.cancelled', rowHeader(state, callee, clock.now()), { why }),
+    )
+    const moves = callees.map((callee) => this.#workHead(callee))
+    this.#write(`cancel late ${this.#nameOf(row)} ${command}`, records, moves)
   }
 
   /** A delivery of a parked key joins the dead letter that parked it. */
@@ -158,6 +159,10 @@ export class LaneOwner {
   #agentOf(row: Row): string {
     const { agents, deliveries } = this.#host.state
     return (agents[deliveries.agent[row] as number] as AgentState).name
+  }
+
+  #workHead(row: Row): string {
+    return workHead(this.#host.state.deliveries.source[row] as number, this.#agentOf(row))
   }
 
   #nameOf(row: Row): string {

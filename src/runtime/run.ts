@@ -28,6 +28,7 @@ import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { type Journal, journalOf, NO_JOURNAL, PATCHED, takenBy } from './journal.ts'
+import { runGuards } from './lane.ts'
 import { LazySignal } from './lazy-signal.ts'
 import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
 import { performCommands } from './perform-commands.ts'
@@ -251,9 +252,7 @@ export class Run {
 
   #guards(request: boolean): readonly Guard[] {
     const lane = this.host.laneGuard()
-    return request && !this.#observes
-      ? [lane, { head: `request/${this.#header.request}`, notAfter: this.#startedAt }]
-      : [lane]
+    return request ? runGuards(lane, this.#header, this.agent, this.#startedAt, this.#observes) : [lane]
   }
 
   #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {

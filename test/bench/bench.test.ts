@@ -17,6 +17,8 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'handoff 1': ['window', 'floor'],
   'pipeline 100': ['window', 'floor'],
   'pipeline 1000': ['window', 'floor'],
+  'fan-out 1': ['window', 'floor'],
+  'fan-out 20': ['window', 'floor'],
   'ordered 1000': ['window', 'floor'],
   'publish 100': ['window', 'floor'],
   'append sqlite 100': ['window', 'floor'],
