@@ -5,12 +5,13 @@
  */
 import type { SystemData } from '../event/catalogue.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
+import { addLetter } from './dead-letters.ts'
 import type { EncodedDelivery, EncodedRun, EncodedState } from './encode-state.ts'
 import { targetIndex } from './registrations.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 1
+export const STATE_VERSION = 2
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
@@ -19,12 +20,12 @@ export function decodeState(encoded: string): SpineState {
   for (const agent of from.agents) readAgent(state, agent)
   for (const request of from.requests) state.requests.add(request.id, request.deadline)
   readDeliveries(state, from.deliveries)
-  for (const letter of from.deadLetters) {
+  for (const letter of [...from.deadLetters].sort((left, right) => left.sequence - right.sequence)) {
     const { source, sequence, request, session, key, orderKey, hops } = letter
     const agent = targetIndex(state, letter.agent)
     const run = letter.run === null ? undefined : readRun(letter.run, new Map())
     const type = typeIndex(state, letter.type)
-    state.deadLetters.set(letter.id, { source, sequence, request, session, key, orderKey, hops, agent, type, run })
+    addLetter(state, letter.id, { source, sequence, request, session, key, orderKey, hops, agent, type, run })
   }
   for (const { lane, ...rest } of from.lanes) state.lanes.set(lane, rest)
   return state
@@ -36,6 +37,7 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.registration = (from.registration ?? undefined) as SystemData<'spine.agent.registered'> | undefined
   agent.since = from.since
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
+  if (from.paused !== undefined) agent.paused = { since: from.paused.since, why: from.paused.why ?? undefined }
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
   for (const type of agent.subscribed.keys()) {
     typeIndex(state, type)
@@ -76,6 +78,7 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   deliveries.key[row] = from.key
   deliveries.attempt[row] = from.attempt
   deliveries.started[row] = from.started ? 1 : 0
+  deliveries.began[row] = from.began ? 1 : 0
   deliveries.crashes[row] = from.crashes
   deliveries.generation[row] = from.generation
   deliveries.hops[row] = from.hops

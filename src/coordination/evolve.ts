@@ -17,6 +17,7 @@ import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { foldPaused, foldResumed } from './pauses.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
 import type { Command, RunState, SpineState } from './state.ts'
 
@@ -78,6 +79,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     registerAgent(state, record.sequence, dataOf(record, 'spine.agent.registered')),
   'spine.agent.removed': removeAgent,
   'spine.agent.renamed': renameAgent,
+  'spine.agent.paused': foldPaused,
+  'spine.agent.resumed': foldResumed,
   'spine.lane.claimed': countCrashes,
   'spine.lane.released': (state, record) => {
     const lane = state.lanes.get(dataOf(record, 'spine.lane.released').lane)
@@ -107,6 +110,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     const command = state.runs.get(row)?.commands.get(name)
     if (command !== undefined && command.ended === 0) endCommand(state, row, name, command, record, true)
   }),
+  // Asked and answered in one.
+  'spine.route.decided': aboutDelivery(foldStepRecorded),
   // The state of sessions is folded by whoever needs it (runtime/session-states.ts); no decision here depends on it.
   'spine.session.patched': () => {},
   'spine.request.cancelled': endOfRequest,
@@ -116,6 +121,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     if (handoff === undefined) endDelivery(state, row, record, false)
     else handOff(state, row, record, targetIndex(state, handoff.target))
   }),
+  'spine.delivery.skipped': endOfDelivery,
   'spine.delivery.cancelled': endOfDelivery,
   'spine.delivery.expired': endOfDelivery,
   'spine.delivery.dead': aboutDelivery(foldDead),
@@ -124,6 +130,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     state.deliveries.attempt[row] = attempt
     state.deliveries.status[row] = STATUS.backoff
     state.deliveries.started[row] = 0
+    state.deliveries.began[row] = 0
     state.deliveries.due[row] = due
     const run = state.runs.get(row)
     if (run !== undefined) forgetFailures(run, came)
@@ -132,6 +139,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.delivery.paused': aboutDelivery((state, row) => {
     state.deliveries.status[row] = STATUS.paused
     state.deliveries.started[row] = 0
+    state.deliveries.began[row] = 0
   }),
   'spine.delivery.restarted': aboutDelivery((state, row, record) => {
     const { generation } = dataOf(record, 'spine.delivery.restarted')
@@ -197,6 +205,7 @@ function endOfRequest(state: SpineState, record: LogRecord): void {
 /** The journal of the run, with the basis and version that its first record tells. */
 function standing(state: SpineState, row: Row, record: LogRecord): RunState {
   const run = runOf(state, row)
+  state.deliveries.began[row] = 1
   const { basis, version } = record.data as { readonly basis?: Sequence; readonly version?: string }
   if (run.basis === 0 && basis !== undefined) {
     run.basis = basis

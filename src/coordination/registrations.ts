@@ -25,6 +25,7 @@ export function targetIndex(state: SpineState, name: string): number {
     open: 0,
     keys: new Map(),
     holds: new Map(),
+    paused: undefined,
   })
   state.agentIndex.set(name, index)
   return index
@@ -65,6 +66,7 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
     if (row !== 0) endDelivery(state, row, record, false)
   }
   agent.holds.clear()
+  agent.paused = undefined
 }
 
 export function renameAgent(state: SpineState, record: LogRecord): void {
@@ -85,10 +87,13 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
   const { registration, subscribed } = agent
   unsubscribe(state, from, agent)
   agent.registration = undefined
+  // A name that is registered already is an agent of its own, paused or not as it is; a new one takes the pause along.
   if (heir.registration === undefined && registration !== undefined) {
     registerAgent(state, record.sequence, { ...registration, name: to })
     heir.subscribed = subscribed
+    heir.paused ??= agent.paused
   }
+  agent.paused = undefined
 }
 
 /** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */

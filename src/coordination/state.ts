@@ -28,6 +28,14 @@ export interface AgentState {
   readonly keys: Map<string, Row>
   /** Keys that stand still, or are set aside, since one of their deliveries died. */
   readonly holds: Map<string, KeyHold>
+  /** It starts nothing new while this is set (pauses.ts). */
+  paused: AgentPause | undefined
+}
+
+export interface AgentPause {
+  /** Sequence of the `spine.agent.paused`. */
+  readonly since: Sequence
+  readonly why: string | undefined
 }
 
 /** What `onFailure: 'block' | 'park'` does to a key after a death, until a redrive or discard. */
@@ -106,6 +114,8 @@ export type Mark =
   | { readonly kind: 'rest'; readonly request: string }
   /** A run starts over: whatever still executes of it has no effect any more. */
   | { readonly kind: 'restarted'; readonly row: Row; readonly source: Sequence }
+  /** An agent that was paused may start work again. */
+  | { readonly kind: 'resumed'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
 
@@ -123,6 +133,8 @@ export interface SpineState {
   readonly runs: Map<Row, RunState>
   /** By `<source>/<agent>`. */
   readonly deadLetters: Map<string, DeadLetterState>
+  /** Request → ids of its dead letters, in the order of their deaths. Says nothing that `deadLetters` does not. */
+  readonly lettersOfRequest: Map<string, Set<string>>
   readonly lanes: Map<string, LaneState>
   marks: Mark[] | undefined
   due: DueHeap | undefined
@@ -140,6 +152,7 @@ export function initialState(): SpineState {
     requests: new RequestTable(),
     runs: new Map(),
     deadLetters: new Map(),
+    lettersOfRequest: new Map(),
     lanes: new Map(),
     marks: undefined,
     due: undefined,

@@ -148,6 +148,11 @@ export class Runtime implements RunHost {
     return this.#ends.of(request)
   }
 
+  /** Whether no slot is free for a further run of this agent. */
+  isBusy(agent: string): boolean {
+    return this.#dispatcher.isBusy(agent)
+  }
+
   get liveRuns(): Iterable<Run> {
     return this.#dispatcher.liveRuns
   }
@@ -346,6 +351,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'ended') this.#endedHere(mark)
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
+      else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
     }
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()

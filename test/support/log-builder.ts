@@ -69,6 +69,14 @@ export class LogBuilder {
     return this.record('spine.agent.renamed', { name, to })
   }
 
+  pauseAgent(name: string): number {
+    return this.record('spine.agent.paused', { name, why: 'maintenance' })
+  }
+
+  resumeAgent(name: string): number {
+    return this.record('spine.agent.resumed', { name })
+  }
+
   claim(owner: string): number {
     return this.record('spine.lane.claimed', { lane: '*', owner })
   }
@@ -149,6 +157,14 @@ export class DeliveryRecords {
       'spine.step.recorded',
       failed ? { command, error: FAILURE, ...stand } : { command, value: 1, ...stand },
     )
+  }
+
+  route(command: string, target: string): number {
+    return this.#tell('spine.route.decided', { command, value: 1, rule: 0, target, rejected: [] })
+  }
+
+  skip(of: number): number {
+    return this.#tell('spine.delivery.skipped', { why: 'duplicate', of })
   }
 
   startEffect(command: string): number {
@@ -247,6 +263,7 @@ export interface DeliveryView {
   readonly key: string
   readonly attempt: number
   readonly started: boolean
+  readonly began: boolean
   readonly crashes: number
   readonly generation: number
   readonly hops: number
@@ -278,6 +295,7 @@ export interface StateView {
     readonly registration: { readonly on: readonly string[] } | null
     readonly since: number
     readonly open: number
+    readonly paused?: { readonly since: number; readonly why: string | null }
     readonly holds: readonly { readonly key: string; readonly mode: string; readonly letters: readonly number[] }[]
   }[]
   readonly deliveries: readonly DeliveryView[]

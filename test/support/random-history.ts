@@ -50,7 +50,8 @@ function writeOne(
   if (kind < 18 || open.length === 0) return void publish(log, state, first, second)
   if (kind < 24) return void register(log, first, second)
   if (kind < 26) return void log.remove(pick(AGENTS, first))
-  if (kind < 29) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
+  if (kind < 28) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
+  if (kind < 29) return void pauseOrResume(log, first, second)
   if (kind < 31) return void log.claim(`owner ${first % 3}`)
   if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
   if (kind < 37) return void log.cancelRequest(pick(state.requests, first).id)
@@ -85,8 +86,14 @@ function dealWith(letter: DeliveryRecords, second: number): void {
   else letter.redrive()
 }
 
+function pauseOrResume(log: LogBuilder, first: number, second: number): void {
+  if (second % 2 === 0) log.pauseAgent(pick(AGENTS, first))
+  else log.resumeAgent(pick(AGENTS, first))
+}
+
 function fromOutside(delivery: DeliveryRecords, second: number): void {
-  if (second % 2 === 0) delivery.cancel()
+  if (second % 7 === 3) delivery.skip(1)
+  else if (second % 2 === 0) delivery.cancel()
   else delivery.expire()
 }
 
@@ -98,6 +105,7 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
   if (timer !== undefined && second % 4 === 1) return void run.fire(timer.name)
   switch (Math.floor(action / 100) % 10) {
     case 0:
+      if (second % 5 === 3) return void run.route('@route#0', pick(AGENTS, second))
       return void run.step(pick(STEPS, second), { failed: second % 4 === 0, basis: 1, version: '1' })
     case 1:
       return void run.startEffect(pick(STEPS, second))
