@@ -15,8 +15,12 @@ export {
 export type {
   CallOptions,
   Context,
+  DirectedAgent,
   EmitOptions,
   Handoff,
+  RouteElse,
+  RouteRule,
+  RouteTarget,
   SessionHandle,
   StepContext,
   StepOptions,

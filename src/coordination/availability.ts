@@ -6,7 +6,6 @@
  * N1  Only directed work asks: events wait for their agent, however long, and never block their publisher.
  * N2  It is asked when a decision is made, by whoever makes it; the answer is recorded with the decision, never folded anew.
  */
-import { limits } from '../kernel/limits.ts'
 import { type AgentState, agentNamed, type SpineState } from './state.ts'
 
 /**
@@ -40,8 +39,10 @@ export function isQueueFull(agent: AgentState, onTheWay: number): boolean {
   return agent.open + onTheWay >= pendingMaxOf(agent)
 }
 
+const MAX_PENDING_DEFAULT = 10_000
+
 /** What `maxPending` says, as registered: any process that calls the agent knows it. */
 export function pendingMaxOf({ registration }: AgentState): number {
   const { maxPending } = (registration?.options ?? {}) as { readonly maxPending?: number }
-  return maxPending ?? limits.pendingCallsDefault
+  return maxPending ?? MAX_PENDING_DEFAULT
 }

@@ -34,16 +34,19 @@ describe('bands', () => {
     expect(decide(value, BANDS).target).toBe(target)
   })
 
-  it.each([[null], ['0.95'], [true], [[0.95]], [{ score: 0.95 }]])('Z2 %j is no number, so it goes to else', (value) => {
-    expect(decide(value as Json, BANDS)).toEqual({
-      rule: 2,
-      target: 'human',
-      rejected: [
-        { rule: 0, target: 'auto', why: 'no number' },
-        { rule: 1, target: 'expert', why: 'no number' },
-      ],
-    })
-  })
+  it.each([[null], ['0.95'], [true], [[0.95]], [{ score: 0.95 }]])(
+    'Z2 %j is no number, so it goes to else',
+    (value) => {
+      expect(decide(value as Json, BANDS)).toEqual({
+        rule: 2,
+        target: 'human',
+        rejected: [
+          { rule: 0, target: 'auto', why: 'no number' },
+          { rule: 1, target: 'expert', why: 'no number' },
+        ],
+      })
+    },
+  )
 })
 
 describe('targets that cannot take the work', () => {

@@ -23,7 +23,6 @@ export const LIMIT_TABLE = {
   crashesAloneMax: limit(3, 'crashes', 'further process deaths, with nothing else running, before a run is dead'),
   generationsMax: limit(1_000, 'generations', 'how often one run may be started over'),
   concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
-  pendingCallsDefault: limit(10_000, 'deliveries', 'open work of one agent, above which calls to it are refused'),
   pendingCallsMax: limit(1_000_000, 'deliveries', "the most that an agent may set as its 'maxPending'"),
   routeRulesMax: limit(64, 'rules', 'of one route; a longer list is data, and belongs into a predicate'),
   readRecordsMax: limit(1_000, 'records', 'one page of a read'),

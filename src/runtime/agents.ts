@@ -67,7 +67,10 @@ export class Agents {
   async pause(name: string, why?: string): Promise<void> {
     this.#runtime.requireRegistered(name)
     if (agentNamed(this.#runtime.state, name)?.paused !== undefined) return
-    await this.#append('spine.agent.paused', why === undefined ? { name } : { name, why: String(why).slice(0, limits.errorCharactersMax) })
+    await this.#append(
+      'spine.agent.paused',
+      why === undefined ? { name } : { name, why: String(why).slice(0, limits.errorCharactersMax) },
+    )
   }
 
   async resume(name: string): Promise<void> {

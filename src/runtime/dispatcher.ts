@@ -76,7 +76,15 @@ export class Dispatcher {
     const known = this.#lines.get(agent.name)
     if (known !== undefined) known.agent = agent
     else
-      this.#lines.set(agent.name, { agent, slotsTaken: 0, isFilling: false, resumes: new Set(), starts: [], next: 0, held: [] })
+      this.#lines.set(agent.name, {
+        agent,
+        slotsTaken: 0,
+        isFilling: false,
+        resumes: new Set(),
+        starts: [],
+        next: 0,
+        held: [],
+      })
   }
 
   get liveRuns(): Iterable<Run> {

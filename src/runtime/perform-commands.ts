@@ -7,6 +7,8 @@ import { limits } from '../kernel/limits.ts'
 import type { Command, StepCommand } from './command.ts'
 import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
+import { routeRecord } from './perform-route.ts'
+import { queueFull } from './queue-full.ts'
 import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
 import type { Run } from './run.ts'
@@ -15,6 +17,7 @@ import { runStep } from './run-step.ts'
 export function performCommands(run: Run, asked: readonly Asked[]): void {
   const records: NewRecord[] = []
   const startOnceDurable: Asked[] = []
+  const called: string[] = []
   for (const one of asked) {
     const { command } = one
     switch (command.kind) {
@@ -31,7 +34,10 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         startOnceDurable.push(one)
         break
       case 'call':
-        records.push(requestCall(run, one.id, command))
+        records.push(requestCall(run, one.id, command, called))
+        break
+      case 'route':
+        records.push(routeRecord(run, one.id, command))
         break
       case 'publish':
         records.push(
@@ -49,16 +55,23 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         )
     }
   }
-  if (records.length > 0) void commit(run, records, startOnceDurable)
+  if (records.length > 0) void commit(run, records, startOnceDurable, called)
 }
 
-async function commit(run: Run, records: readonly NewRecord[], effects: readonly Asked[]): Promise<void> {
+async function commit(
+  run: Run,
+  records: readonly NewRecord[],
+  effects: readonly Asked[],
+  called: readonly string[],
+): Promise<void> {
   try {
     const outcome = await run.append(records)
     if (outcome === undefined) return
     for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
   } catch (error) {
     void run.fail(error)
+  } finally {
+    for (const target of called) run.host.callsOnTheWay.arrived(target)
   }
 }
 
@@ -137,10 +150,13 @@ function idempotencyKey(run: Run, id: string): string {
   return `${run.header.request}/${run.source}/${run.agent.name}/${id}`
 }
 
-function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>): NewRecord {
+/** `called`: targets of the calls in this commit, to which it adds. */
+function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>, called: string[]): NewRecord {
   const refusal = refuseCall(run, command.target)
   if (refusal !== undefined)
     return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(refusal), ...run.stand() })
+  called.push(command.target)
+  run.host.callsOnTheWay.asked(command.target)
   const header = following(run.header, run.host.clock.now(), command.session)
   const deadline =
     command.withinMs === undefined
@@ -164,6 +180,8 @@ function refuseCall(run: Run, target: string): SpineError | undefined {
   } catch (error) {
     return error as SpineError
   }
+  const full = queueFull(run.host.state, target, run.host.callsOnTheWay.to(target))
+  if (full !== undefined) return full
   const { caller } = run.host.state.deliveries
   let depth = 1
   for (let row = caller[run.row] as number; row !== 0; row = caller[row] as number) depth++

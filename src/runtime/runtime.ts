@@ -10,6 +10,7 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
+import { type Unavailability, whyUnavailable } from '../coordination/availability.ts'
 import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import { agentNamed, type Mark } from '../coordination/state.ts'
@@ -23,6 +24,7 @@ import { createUuid } from '../kernel/ids.ts'
 import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
+import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
 import { LANE, LANE_HEAD } from './lane.ts'
@@ -62,6 +64,7 @@ export class Runtime implements RunHost {
   readonly records: Records
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
+  readonly callsOnTheWay = new CallsOnTheWay()
   readonly effectsUnderWay = new Map<string, Promise<void>>()
   readonly writer: string
   /** Called after every folded batch; for waits of users. */
@@ -243,6 +246,10 @@ export class Runtime implements RunHost {
 
   laneGuard(): Guard {
     return { head: LANE_HEAD, notAfter: this.#claimed }
+  }
+
+  unavailability(agent: string): Unavailability | undefined {
+    return whyUnavailable(this.state, agent, this.hosted.has(agent), this.callsOnTheWay.to(agent))
   }
 
   requireRegistered(agent: string): void {

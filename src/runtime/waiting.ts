@@ -65,7 +65,11 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
   if (suspended !== undefined) return suspended
   const due = state.deliveries.due[row] as number
   if (run === undefined && status === STATUS.backoff && due > runtime.clock.now())
-    return { why: 'backing off', detail: `attempt ${attemptOf(state, row)} is due at ${iso(due)}`, until: new Date(due) }
+    return {
+      why: 'backing off',
+      detail: `attempt ${attemptOf(state, row)} is due at ${iso(due)}`,
+      until: new Date(due),
+    }
   if (run === undefined && isHeldByPause(state, row)) return pausedAgent(agentOf(state, row))
   const { name } = agentOf(state, row)
   if (runtime.isBusy(name)) return { why: 'slots busy', detail: `every slot of '${name}' is taken` }
