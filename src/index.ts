@@ -17,8 +17,12 @@ export { type AnyJoin, type Join, join, type JoinedEvent, type JoinOptions } fro
 export type {
   CallOptions,
   Context,
+  DirectedAgent,
   EmitOptions,
   Handoff,
+  RouteElse,
+  RouteRule,
+  RouteTarget,
   SessionHandle,
   StepContext,
   StepOptions,
@@ -48,7 +52,8 @@ export type { AgentInfo, HeldKey, JoinInfo } from './runtime/agents.ts'
 export type { DeadLetter, DeadLetterDetail } from './runtime/dead-letters.ts'
 export type { LogQuery, WaitOptions } from './runtime/read-log.ts'
 export { type Message, message, type Published, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
-export type { RequestInfo, Settled, Waiting } from './runtime/requests.ts'
+export type { RequestInfo, Settled } from './runtime/requests.ts'
+export type { Waiting } from './runtime/waiting.ts'
 export type { Logger } from './runtime/logger.ts'
 export type { WorkHandle } from './runtime/work-handle.ts'
 

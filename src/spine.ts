@@ -83,6 +83,17 @@ export interface Spine {
     remove(name: string): Promise<void>
     /** Moves an absent agent's open work and subscriptions to another name. @throws SPINE_AGENT_UNKNOWN, SPINE_AGENT_HOSTED */
     rename(name: string, to: string): Promise<void>
+    /**
+     * The agent starts nothing new, here and after a restart, until it is resumed: no delivery, and no further attempt at
+     * one that failed. What is running or suspended goes on, events wait in their order, deadlines pass. Also for an absent
+     * agent. Twice is once.
+     *
+     * @throws SPINE_AGENT_UNKNOWN
+     * @example await spine.agents.pause('billing', 'the bank is down')
+     */
+    pause(name: string, why?: string): Promise<void>
+    /** What waited starts, in its order. @throws SPINE_AGENT_UNKNOWN */
+    resume(name: string): Promise<void>
   }
   readonly requests: {
     /** @throws SPINE_REQUEST_UNKNOWN */
@@ -203,6 +214,8 @@ function spineOf(runtime: Runtime): Spine {
       list: () => agents.list(),
       remove: (name) => agents.remove(name),
       rename: (name, to) => agents.rename(name, to),
+      pause: (name, why) => agents.pause(name, why),
+      resume: (name) => agents.resume(name),
     },
     requests: {
       get: (id) => requests.get(id),

@@ -86,6 +86,34 @@ type Successor<Target extends AnyAgent, Options extends AnyOptions> = Options ex
     : `agent '${Target['name']}' replies with something else than this agent's 'output'`
   : Directed<Target>
 
+/** An agent that can be called, handed to or routed to. */
+export type DirectedAgent = Agent<string, { readonly input: StandardSchemaV1 }>
+
+/** One rule of `ctx.route`: a band of numbers, or a predicate, and where the work goes when it holds. */
+export type RouteRule<Value = never> =
+  | { readonly atLeast: number; readonly to: DirectedAgent; readonly when?: never; readonly else?: never }
+  | {
+      readonly when: (value: Value) => boolean
+      readonly to: DirectedAgent
+      readonly atLeast?: never
+      readonly else?: never
+    }
+
+/** The last rule: where everything goes that no rule before it has taken. */
+export interface RouteElse {
+  readonly else: DirectedAgent
+  readonly to?: never
+}
+
+/** Every agent that the rules name, as a union. */
+export type RouteTarget<Rules extends readonly unknown[]> = Rules[number] extends infer Rule
+  ? Rule extends { readonly to: infer Target extends DirectedAgent }
+    ? Target
+    : Rule extends { readonly else: infer Target extends DirectedAgent }
+      ? Target
+      : never
+  : never
+
 export type EmitsOf<Options> = Options extends { readonly emits: readonly (infer Event extends AnyEventType)[] }
   ? Event
   : never
@@ -135,6 +163,25 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   ): Promise<ReplyOf<Target>>
   /** `return ctx.handoff(target, input)`: the target owns what follows, and the duty to reply moves with it. */
   handoff<Target extends AnyAgent>(target: Successor<Target, Options>, input: InputDataOf<Target>): Handoff<never>
+  /**
+   * Chooses where work goes, by the first rule that holds: `{ atLeast, to }` for numbers not below it, `{ when, to }` for what
+   * a predicate accepts, and at the end `{ else }`. A target that is paused, absent or unknown, or has as much open work as
+   * its `maxPending` allows, is passed over; `else` is taken in any case. Decided once and recorded, with every rule that was
+   * rejected and why: a replay gives the recorded target. The result goes to `ctx.call` or `ctx.handoff`, whose input must
+   * then fit every target.
+   *
+   * `NaN`, `null`, a missing score, and whatever else is no number, fall through every band.
+   *
+   * @throws SPINE_OPTION_INVALID: no `else` at the end, bands that do not descend, more than 64 rules, a rule that cannot be
+   *   read; SPINE_AGENT_INVALID for a target that reacts to events; what a predicate threw.
+   * @example
+   * const target = await ctx.route(draft.confidence, [{ atLeast: 0.9, to: AutoReply }, { else: Person }])
+   * return ctx.handoff(target, { question: evt.data.text })
+   */
+  route<Value, const Rules extends readonly [...RouteRule<Value>[], RouteElse]>(
+    value: Value,
+    rules: Rules,
+  ): Promise<RouteTarget<Rules>>
   /** A durable pause: no slot, no attempt, no timeout is spent, and a restart does not reset it. */
   sleep(duration: Duration): Promise<void>
   /**

@@ -28,7 +28,7 @@ export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
     return
   }
   const run = state.runs.get(row)
-  state.deadLetters.set(deliveryId(record.cause, record.agent as string), {
+  addLetter(state, deliveryId(record.cause, record.agent as string), {
     source: record.cause,
     agent: deliveries.agent[row] as number,
     type: deliveries.type[row] as number,
@@ -98,7 +98,7 @@ export function foldDiscarded(state: SpineState, record: LogRecord): void {
   const id = deliveryId(record.cause, record.agent ?? '')
   const letter = state.deadLetters.get(id)
   if (letter === undefined) return
-  state.deadLetters.delete(id)
+  dropLetter(state, id, letter)
   const agent = state.agents[letter.agent] as AgentState
   const hold = agent.holds.get(letter.orderKey)
   if (hold === undefined) return
@@ -119,8 +119,8 @@ export function moveDeadLetters(
   const heir = state.agents[to] as AgentState
   for (const [id, letter] of [...state.deadLetters]) {
     if (letter.agent !== from || isGiven(letter)) continue
-    state.deadLetters.delete(id)
-    state.deadLetters.set(deliveryId(letter.source, heir.name), { ...letter, agent: to })
+    dropLetter(state, id, letter)
+    addLetter(state, deliveryId(letter.source, heir.name), { ...letter, agent: to })
   }
   for (const [key, hold] of agent.holds) {
     // A key at which the heir works already goes on; the letters stay what they are.
@@ -138,7 +138,7 @@ function wakeHead(state: SpineState, agent: AgentState, key: string): void {
 
 /** `first`: before all others of the key that its death held. */
 function reopen(state: SpineState, id: string, letter: DeadLetterState, first = false): void {
-  state.deadLetters.delete(id)
+  dropLetter(state, id, letter)
   const { source, agent, type, run, request, session, key, hops, join, observes = false } = letter
   // A rename may have brought the same work here meanwhile (L1).
   if (state.deliveries.find(source, agent) !== 0) return
@@ -167,6 +167,21 @@ function reopen(state: SpineState, id: string, letter: DeadLetterState, first = 
     if (kind === 'sleep') state.due?.push({ at: due, kind: 'timer', row, source, name })
     if (kind === 'wait') beginWait(state, row, name, command)
   }
+}
+
+/** Both keep the index by request, so that whoever asks about one request need not look at every dead letter. */
+export function addLetter(state: SpineState, id: string, letter: DeadLetterState): void {
+  state.deadLetters.set(id, letter)
+  const ids = state.lettersOfRequest.get(letter.request)
+  if (ids === undefined) state.lettersOfRequest.set(letter.request, new Set([id]))
+  else ids.add(id)
+}
+
+function dropLetter(state: SpineState, id: string, { request }: DeadLetterState): void {
+  state.deadLetters.delete(id)
+  const ids = state.lettersOfRequest.get(request)
+  ids?.delete(id)
+  if (ids?.size === 0) state.lettersOfRequest.delete(request)
 }
 
 /** They end with the run that made them; a redriven run asks again. */

@@ -6,10 +6,11 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
+import { addLetter } from './dead-letters.ts'
 import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
+import { addGather } from './gather.ts'
 import type { JoinRound, JoinSpec } from './join-rounds.ts'
 import { subscribe, targetIndex } from './registrations.ts'
-import { addGather } from './gather.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
 import { applyTerms, typeIndex } from './terms.ts'
 import { beginWait, type WaitState } from './waits.ts'
@@ -31,14 +32,14 @@ export function decodeState(encoded: string): SpineState {
     applyTerms(state, index)
     subscribe(state, index, agent)
   }
-  for (const letter of from.deadLetters) {
+  for (const letter of [...from.deadLetters].sort((left, right) => left.sequence - right.sequence)) {
     const { source, sequence, request, session, key, orderKey, hops } = letter
     const agent = targetIndex(state, letter.agent)
     const run = letter.run === null ? undefined : readRun(letter.run, new Map())
     const type = letter.type === '' ? 0 : typeIndex(state, letter.type)
     const join = letter.join === null ? undefined : readRound(letter.join, letter.source)
     const { observes } = letter
-    state.deadLetters.set(letter.id, {
+    addLetter(state, letter.id, {
       ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes },
     })
   }
@@ -52,6 +53,7 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.registration = (from.registration ?? undefined) as SystemData<'spine.agent.registered'> | undefined
   agent.since = from.since
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
+  if (from.paused !== undefined) agent.paused = { since: from.paused.since, why: from.paused.why ?? undefined }
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
 }
 
@@ -89,6 +91,7 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   deliveries.key[row] = from.key
   deliveries.attempt[row] = from.attempt
   deliveries.started[row] = from.started ? 1 : 0
+  deliveries.began[row] = from.began ? 1 : 0
   deliveries.crashes[row] = from.crashes
   deliveries.generation[row] = from.generation
   deliveries.hops[row] = from.hops

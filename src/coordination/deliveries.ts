@@ -323,6 +323,7 @@ export function restartRun(state: SpineState, row: Row, record: LogRecord, gener
   deliveries.generation[row] = generation
   deliveries.attempt[row] = 0
   deliveries.started[row] = 0
+  deliveries.began[row] = 0
   const run = state.runs.get(row)
   if (run !== undefined) {
     endOpenCalls(state, run, record)

@@ -43,6 +43,8 @@ export class DeliveryTable {
   hops: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
   /** 1 while the log knows that its handler has been entered and holds a slot; see `crashes.ts`. */
   started: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** 1 when its present attempt is known to the log: it goes on also where nothing new may start; see `pauses.ts`. */
+  began: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** Processes that died while it was started, since it last made progress. */
   crashes: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** How often it was begun anew on another basis. */
@@ -87,6 +89,7 @@ export class DeliveryTable {
     this.attempt[row] = 0
     this.due[row] = 0
     this.started[row] = 0
+    this.began[row] = 0
     this.crashes[row] = 0
     this.generation[row] = 0
     this.observes[row] = 0
@@ -250,6 +253,7 @@ export class DeliveryTable {
     this.attempt = u16(this.attempt)
     this.hops = u16(this.hops)
     this.started = copyInto(new Uint8Array(rows), this.started)
+    this.began = copyInto(new Uint8Array(rows), this.began)
     this.crashes = copyInto(new Uint8Array(rows), this.crashes)
     this.generation = u16(this.generation)
     this.observes = copyInto(new Uint8Array(rows), this.observes)

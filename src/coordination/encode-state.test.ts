@@ -136,6 +136,12 @@ function flawsOf(state: SpineState): readonly string[] {
     const awaited = caller === 0 || state.runs.get(caller)?.calls.has(deliveries.call[row] as number) === true
     must(awaited, `L3 the caller of ${idOf(state, row)} waits for it`)
   }
+  const indexed = [...state.lettersOfRequest].flatMap(([request, ids]) => [...ids].map((id) => `${request} ${id}`))
+  const lying = [...state.deadLetters].map(([id, { request }]) => `${request} ${id}`)
+  must(
+    JSON.stringify(indexed.sort()) === JSON.stringify(lying.sort()),
+    'the dead letters of each request are found by it',
+  )
   const letters = [...state.deadLetters.values()].flatMap(({ run }) => [...(run?.commands.values() ?? [])])
   must(
     letters.every(({ kind, ended }) => kind !== 'call' || ended !== 0),
@@ -333,7 +339,7 @@ describe('encodeState', () => {
     )
     const never = ['spine.session.patched', 'spine.lane.released']
     expect(FOLDED_TYPES.filter((type) => !types.has(type) && !never.includes(type))).toEqual([])
-    expect([...statuses].sort()).toEqual(['backoff', 'held', 'joining', 'paused', 'queued', 'ready'])
+    expect([...statuses].sort()).toEqual(['backoff', 'delayed', 'held', 'joining', 'paused', 'queued', 'ready'])
   })
 
   it('tells an agent that is only named from one that is registered', () => {

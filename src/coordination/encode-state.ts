@@ -80,7 +80,7 @@ function placesInQueues({ agents, deliveries }: SpineState): ReadonlyMap<Row, nu
 }
 
 function agentJson(agent: AgentState) {
-  const { name, registration, since, subscribed, open } = agent
+  const { name, registration, since, subscribed, open, paused } = agent
   const holds = [...agent.holds].map(([key, { mode, letters }]) => ({ key, mode, letters })).sort(byText('key'))
   return {
     name,
@@ -89,6 +89,7 @@ function agentJson(agent: AgentState) {
     subscribed: [...subscribed].map(([type, from]) => ({ type, from })).sort(byText('type')),
     open,
     holds,
+    ...(paused === undefined ? {} : { paused: { since: paused.since, why: paused.why ?? null } }),
   }
 }
 
@@ -107,6 +108,7 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     key: deliveries.key[row] as string,
     attempt: deliveries.attempt[row] as number,
     started: deliveries.started[row] === 1,
+    began: deliveries.began[row] === 1,
     crashes: deliveries.crashes[row] as number,
     generation: deliveries.generation[row] as number,
     hops: deliveries.hops[row] as number,

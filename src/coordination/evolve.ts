@@ -20,6 +20,7 @@ import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-le
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { openGather, settleGathers } from './settle-gathers.ts'
+import { foldPaused, foldResumed } from './pauses.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
@@ -92,6 +93,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     registerAgent(state, record.sequence, dataOf(record, 'spine.agent.registered')),
   'spine.agent.removed': removeAgent,
   'spine.agent.renamed': renameAgent,
+  'spine.agent.paused': foldPaused,
+  'spine.agent.resumed': foldResumed,
   'spine.lane.claimed': countCrashes,
   'spine.lane.released': (state, record) => {
     const lane = state.lanes.get(dataOf(record, 'spine.lane.released').lane)
@@ -141,6 +144,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.gather.opened': aboutDelivery((state, row, record) =>
     openGather(state, row, standing(state, row, record), record),
   ),
+  // Asked and answered in one.
+  'spine.route.decided': aboutDelivery(foldStepRecorded),
   // The state of sessions is folded by whoever needs it (runtime/session-states.ts); no decision here depends on it.
   'spine.session.patched': () => {},
   'spine.request.cancelled': endOfRequest,
@@ -165,6 +170,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     state.deliveries.attempt[row] = attempt
     state.deliveries.status[row] = STATUS.backoff
     state.deliveries.started[row] = 0
+    state.deliveries.began[row] = 0
     state.deliveries.due[row] = due
     const run = state.runs.get(row)
     if (run !== undefined) forgetFailures(run, came)
@@ -173,6 +179,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.delivery.paused': aboutDelivery((state, row) => {
     state.deliveries.status[row] = STATUS.paused
     state.deliveries.started[row] = 0
+    state.deliveries.began[row] = 0
   }),
   'spine.delivery.restarted': aboutDelivery((state, row, record) => {
     const { generation } = dataOf(record, 'spine.delivery.restarted')
@@ -239,6 +246,7 @@ function endOfRequest(state: SpineState, record: LogRecord): void {
 /** The journal of the run, with the basis and version that its first record tells. */
 function standing(state: SpineState, row: Row, record: LogRecord): RunState {
   const run = runOf(state, row)
+  state.deliveries.began[row] = 1
   const { basis, version } = record.data as { readonly basis?: Sequence; readonly version?: string }
   if (run.basis === 0 && basis !== undefined) {
     run.basis = basis

@@ -29,6 +29,7 @@ export function targetIndex(state: SpineState, name: string): number {
     open: 0,
     keys: new Map(),
     holds: new Map(),
+    paused: undefined,
   })
   state.agentIndex.set(name, index)
   return index
@@ -76,6 +77,7 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
   }
   agent.holds.clear()
   state.joins.forgetAgent(index)
+  agent.paused = undefined
 }
 
 export function renameAgent(state: SpineState, record: LogRecord): void {
@@ -97,9 +99,11 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
   const { registration, subscribed } = agent
   unsubscribe(state, from, agent)
   agent.registration = undefined
+  // A name that is registered already is an agent of its own, paused or not as it is; a new one takes the pause along.
   if (heir.registration === undefined && registration !== undefined) {
     registerAgent(state, record.sequence, { ...registration, name: to })
     heir.subscribed = subscribed
+    heir.paused ??= agent.paused
   } else {
     const own = heir.subscribed
     unsubscribe(state, index, heir)
@@ -108,6 +112,7 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
     subscribe(state, index, heir)
     if (state.held.size > 0) askForLess(state, index, heir.registration?.after ?? [])
   }
+  agent.paused = undefined
 }
 
 /** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */

@@ -34,6 +34,14 @@ export interface AgentState {
   readonly keys: Map<string, Row>
   /** Keys that stand still, or are set aside, since one of their deliveries died. */
   readonly holds: Map<string, KeyHold>
+  /** It starts nothing new while this is set (pauses.ts). */
+  paused: AgentPause | undefined
+}
+
+export interface AgentPause {
+  /** Sequence of the `spine.agent.paused`. */
+  readonly since: Sequence
+  readonly why: string | undefined
 }
 
 /** What a subscription asks beyond the events themselves. It follows from the registration, and from rounds that gather. */
@@ -140,6 +148,8 @@ export type Mark =
       readonly command: string
       readonly record: LogRecord
     }
+  /** An agent that was paused may start work again. */
+  | { readonly kind: 'resumed'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
   /** It may not start until its session has events of certain types: they may lie in the log already. */
@@ -165,6 +175,8 @@ export interface SpineState {
   readonly waits: WaitIndex
   /** By `<source>/<agent>`. */
   readonly deadLetters: Map<string, DeadLetterState>
+  /** Request → ids of its dead letters, in the order of their deaths. Says nothing that `deadLetters` does not. */
+  readonly lettersOfRequest: Map<string, Set<string>>
   readonly lanes: Map<string, LaneState>
   marks: Mark[] | undefined
   due: DueHeap | undefined
@@ -188,6 +200,7 @@ export function initialState(): SpineState {
     held: new HeldDeliveries(),
     waits: new WaitIndex(),
     deadLetters: new Map(),
+    lettersOfRequest: new Map(),
     lanes: new Map(),
     marks: undefined,
     due: undefined,

@@ -26,6 +26,8 @@ export const LIMIT_TABLE = {
   generationsMax: limit(1_000, 'generations', 'how often one run may be started over'),
   joinTypesMax: limit(32, 'types', 'event types of one join, or of one `after`'),
   concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
+  pendingCallsMax: limit(1_000_000, 'deliveries', "the most that an agent may set as its 'maxPending'"),
+  routeRulesMax: limit(64, 'rules', 'of one route; a longer list is data, and belongs into a predicate'),
   readRecordsMax: limit(1_000, 'records', 'one page of a read'),
   commitIdWindow: limit(10_000, 'commits', 'how far back a repeated commit id is recognised after a reopen'),
   waitingRecordsMax: limit(

@@ -1,8 +1,9 @@
 /** Questions and orders about agents that the log knows. */
 import type { JoinSpec } from '../coordination/join-rounds.ts'
-import { type AgentState, deliveryId } from '../coordination/state.ts'
+import { agentNamed, type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { requireAgentName } from '../agent/agent.ts'
+import { limits } from '../kernel/limits.ts'
 import { fact, systemHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -20,6 +21,8 @@ export interface AgentInfo {
   readonly observes: boolean
   /** Registered on the log, but hosted by no live process. */
   readonly absent: boolean
+  /** Someone paused it: it starts nothing new. `since`: sequence of the record that says so. */
+  readonly paused: { readonly since: number; readonly why?: string } | undefined
   /** Deliveries not ended yet. */
   readonly open: number
   /** Keys that stand still (`'block'`) or are set aside (`'park'`) until their dead letters are redriven or discarded. */
@@ -73,6 +76,22 @@ export class Agents {
     await this.#append('spine.agent.renamed', { name, to })
   }
 
+  /** Twice is once: an agent that is paused stays as it is, and nothing is written. */
+  async pause(name: string, why?: string): Promise<void> {
+    this.#runtime.requireRegistered(name)
+    if (agentNamed(this.#runtime.state, name)?.paused !== undefined) return
+    await this.#append(
+      'spine.agent.paused',
+      why === undefined ? { name } : { name, why: String(why).slice(0, limits.errorCharactersMax) },
+    )
+  }
+
+  async resume(name: string): Promise<void> {
+    this.#runtime.requireRegistered(name)
+    if (agentNamed(this.#runtime.state, name)?.paused === undefined) return
+    await this.#append('spine.agent.resumed', { name })
+  }
+
   /** What a newcomer should be told at start. */
   warnings(): readonly string[] {
     return this.list()
@@ -84,7 +103,7 @@ export class Agents {
   }
 
   #info(agent: AgentState): AgentInfo {
-    const { name, open } = agent
+    const { name, open, paused } = agent
     const registration = agent.registration as NonNullable<AgentState['registration']>
     return {
       name,
@@ -96,6 +115,10 @@ export class Agents {
       after: registration.after ?? [],
       observes: registration.observes === true,
       absent: !this.#runtime.hosted.has(name),
+      paused:
+        paused === undefined
+          ? undefined
+          : { since: paused.since, ...(paused.why === undefined ? {} : { why: paused.why }) },
       open,
       heldKeys: [...agent.holds].map(([key, { mode, letters }]) => ({
         key,
@@ -124,8 +147,8 @@ export class Agents {
   }
 
   async #append(
-    type: 'spine.agent.removed' | 'spine.agent.renamed',
-    data: { readonly name: string; readonly to?: string },
+    type: 'spine.agent.removed' | 'spine.agent.renamed' | 'spine.agent.paused' | 'spine.agent.resumed',
+    data: { readonly name: string; readonly to?: string; readonly why?: string },
   ): Promise<void> {
     const { clock } = this.#runtime
     await this.#runtime.appendAsOwner([fact(type, systemHeader(clock.now()), data as never)])

@@ -5,6 +5,7 @@ import type { NewRecord } from '../event/record.ts'
 import type { Encoded, Json } from '../kernel/json.ts'
 import type { Lateness } from './branches.ts'
 import type { Gather } from './gather.ts'
+import type { RouteCommand } from './route-command.ts'
 
 /** What a handler asked its context for. The name on the log is `name#occurrence`; all but steps begin with '@'. */
 export type Command =
@@ -19,6 +20,7 @@ export type Command =
   | { readonly kind: 'publish'; readonly event: (time: number) => NewRecord }
   | { readonly kind: 'sleep'; readonly ms: number }
   | WaitCommand
+  | RouteCommand
   | { readonly kind: 'gather'; readonly gather: Gather }
   | BranchCommand
 

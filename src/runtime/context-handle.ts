@@ -49,6 +49,11 @@ export class ContextHandle implements Context {
     return (target, input) => context.handoff(target as AnyAgent, input)
   }
 
+  get route(): Context['route'] {
+    const context = this.#context
+    return (value, rules) => this.#ask(() => context.route(value, rules)) as Promise<never>
+  }
+
   get sleep(): Context['sleep'] {
     const context = this.#context
     return (duration) => this.#ask(() => context.sleep(duration))

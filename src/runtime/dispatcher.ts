@@ -8,9 +8,11 @@
  * U2  One delivery has at most one run at a time.
  * U3  An entry of a line may be out of date; the state is asked again before anything starts.
  * U4  A run that starts alone holds the only slot of the process (coordination/crashes.ts).
+ * U5  What an agent that is paused may not start is kept in its order (coordination/pauses.ts).
  */
 import { type StartMode, startMode } from '../coordination/crashes.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
@@ -27,6 +29,8 @@ interface Line {
   /** Row and source of deliveries that may start, alternating: numbers, because there may be many. */
   starts: number[]
   next: number
+  /** As `starts`: those whose turn came while the agent was paused. */
+  held: number[]
 }
 
 interface Loner {
@@ -72,7 +76,15 @@ export class Dispatcher {
     const known = this.#lines.get(agent.name)
     if (known !== undefined) known.agent = agent
     else
-      this.#lines.set(agent.name, { agent, slotsTaken: 0, isFilling: false, resumes: new Set(), starts: [], next: 0 })
+      this.#lines.set(agent.name, {
+        agent,
+        slotsTaken: 0,
+        isFilling: false,
+        resumes: new Set(),
+        starts: [],
+        next: 0,
+        held: [],
+      })
   }
 
   get liveRuns(): Iterable<Run> {
@@ -108,6 +120,29 @@ export class Dispatcher {
     }
     line.starts.push(row, source)
     this.#fill(line)
+  }
+
+  /** An agent was paused and is not any more: what waited starts in its order, before what came later. */
+  resumed(agent: string): void {
+    const line = this.#lines.get(agent)
+    if (line === undefined || line.held.length === 0) return
+    const held = [...line.held, ...line.starts.slice(line.next)]
+    line.held = []
+    line.starts = []
+    line.next = 0
+    for (let at = 0; at < held.length; at += 2) {
+      const [row, source] = [held[at] as Row, held[at + 1] as Sequence]
+      const isHere = this.#host.state.deliveries.source[row] === source
+      if (isHere && this.#modeOf(row) === 'alone') this.#startAlone({ line, row, source })
+      else line.starts.push(row, source)
+    }
+    this.#fill(line)
+  }
+
+  /** Whether every slot that this agent may have is taken. */
+  isBusy(agent: string): boolean {
+    const line = this.#lines.get(agent)
+    return line !== undefined && (line.slotsTaken >= line.agent.concurrency || this.#isAlone || this.#loners.length > 0)
   }
 
   requestSlot(run: Run): void {
@@ -239,6 +274,10 @@ export class Dispatcher {
 
   #start(line: Line, row: Row, source: Sequence): boolean {
     if (!this.#mayStart(row, source)) return false
+    if (isHeldByPause(this.#host.state, row)) {
+      line.held.push(row, source)
+      return false
+    }
     if (this.#isParked(row)) {
       this.#host.park(row)
       return false

@@ -117,7 +117,12 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
     // Left out where it says nothing, so that logs from before it know the agent as it is.
     ...((options.onFailure ?? 'skip') === 'skip' ? {} : { onFailure: options.onFailure as string }),
     ...termsOf(options),
-    options: { concurrency, timeoutMs, retry: { ...retry } } satisfies Json,
+    options: {
+      concurrency,
+      timeoutMs,
+      retry: { ...retry },
+      ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
+    } satisfies Json,
   }
   return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax)
     .value as unknown as SystemData<'spine.agent.registered'>

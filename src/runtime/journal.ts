@@ -24,6 +24,14 @@ export interface Journal {
 /** How a passed `ctx.patched` stands on the log; it is no outcome that anyone waits for. */
 export const PATCHED = '@patched '
 
+/** How the claimed key of a delivery stands on the log (dedupe.ts); nothing that the handler asks for either. */
+export const DEDUPED = '@dedupe#0'
+
+/** What stands in a journal without the handler having asked for it. */
+export function isUnasked(command: string): boolean {
+  return command === DEDUPED || command.startsWith(PATCHED)
+}
+
 export function patchCommand(id: string): string {
   return `${PATCHED}${id}#0`
 }
@@ -49,9 +57,9 @@ async function loadJournal(state: SpineState, records: Records, row: Row): Promi
   const patches = new Set(
     names.filter((name) => name.startsWith(PATCHED)).map((name) => name.slice(PATCHED.length, -2)),
   )
-  const ended = [...run.commands].filter(([name, { ended }]) => ended !== 0 && !name.startsWith(PATCHED))
+  const ended = [...run.commands].filter(([name, { ended }]) => ended !== 0 && !isUnasked(name))
   ended.sort(byOutcome)
-  const ids = new Set(names.filter((name) => !name.startsWith(PATCHED)))
+  const ids = new Set(names.filter((name) => !isUnasked(name)))
   const carried = new Set([...run.commands].filter(([, command]) => command.carried).map(([name]) => name))
   const outcomes: Outcome[] = []
   for (const [command, { ended: sequence }] of ended) {

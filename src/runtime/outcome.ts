@@ -3,6 +3,7 @@ import { eventId, type LogRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Command, WaitCommand } from './command.ts'
 import { errorOf } from './failure.ts'
+import { routedTarget } from './route-command.ts'
 import { toEvent } from './to-event.ts'
 
 /** What a released promise gives: read from the record that ended the command, so the same on every replay. */
@@ -16,6 +17,7 @@ export function outcomeOf(
   if (record.type === 'spine.step.recorded') return outcomeOfStep(command, record)
   if (command.kind === 'wait') return outcomeOfWait(command, taken)
   if (command.kind === 'call') return outcomeOfCall(command.target, record)
+  if (command.kind === 'route') return { value: routedTarget(command, record) }
   return { value: undefined }
 }
 
@@ -54,12 +56,21 @@ export function callFailed(target: string, record: LogRecord): SpineError {
 }
 
 function causeOf(record: LogRecord): Error {
-  const data = record.data as { readonly error?: Failure; readonly why?: string; readonly name?: string }
+  const data = record.data as {
+    readonly error?: Failure
+    readonly why?: string
+    readonly name?: string
+    readonly of?: number
+  }
   if (data?.error !== undefined) return errorOf(data.error)
   switch (record.type) {
     case 'spine.delivery.expired':
     case 'spine.request.expired':
       return new SpineError('SPINE_EXPIRED', 'its deadline passed.')
+    case 'spine.delivery.skipped':
+      return new SpineError('SPINE_DUPLICATE', `its dedupe key was used before, by record ${data.of}.`, {
+        value: data.of,
+      })
     case 'spine.agent.removed':
       return new SpineError('SPINE_REMOVED', `the agent '${data.name}' was removed.`)
     default:

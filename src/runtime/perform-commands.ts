@@ -11,6 +11,8 @@ import type { BranchCommand, Command, StepCommand, WaitCommand } from './command
 import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
 import type { Gather } from './gather.ts'
+import { routeRecord } from './perform-route.ts'
+import { queueFull } from './queue-full.ts'
 import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
 import type { Run } from './run.ts'
@@ -19,6 +21,7 @@ import { runStep } from './run-step.ts'
 export function performCommands(run: Run, asked: readonly Asked[]): void {
   const records: NewRecord[] = []
   const startOnceDurable: Asked[] = []
+  const called: string[] = []
   for (const one of asked) {
     const { command } = one
     if (one.late !== undefined && !run.maybeDone(one.id)) {
@@ -39,7 +42,10 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         startOnceDurable.push(one)
         break
       case 'call':
-        records.push(requestCall(run, one.id, command))
+        records.push(requestCall(run, one.id, command, called))
+        break
+      case 'route':
+        records.push(routeRecord(run, one.id, command))
         break
       case 'publish':
         records.push(
@@ -66,16 +72,23 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         records.push(openGather(run, command.gather))
     }
   }
-  if (records.length > 0) void commit(run, records, startOnceDurable)
+  if (records.length > 0) void commit(run, records, startOnceDurable, called)
 }
 
-async function commit(run: Run, records: readonly NewRecord[], effects: readonly Asked[]): Promise<void> {
+async function commit(
+  run: Run,
+  records: readonly NewRecord[],
+  effects: readonly Asked[],
+  called: readonly string[],
+): Promise<void> {
   try {
     const outcome = await run.append(records)
     if (outcome === undefined) return
     for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
   } catch (error) {
     void run.fail(error)
+  } finally {
+    for (const target of called) run.host.callsOnTheWay.arrived(target)
   }
 }
 
@@ -207,10 +220,13 @@ function openWait(run: Run, id: string, command: WaitCommand): NewRecord {
   })
 }
 
-function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>): NewRecord {
+/** `called`: targets of the calls in this commit, to which it adds. */
+function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>, called: string[]): NewRecord {
   const refusal = refuseCall(run, command.target)
   if (refusal !== undefined)
     return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(refusal), ...run.stand() })
+  called.push(command.target)
+  run.host.callsOnTheWay.asked(command.target)
   const header = following(run.header, run.host.clock.now(), command.session)
   const deadline =
     command.withinMs === undefined
@@ -234,6 +250,8 @@ function refuseCall(run: Run, target: string): SpineError | undefined {
   } catch (error) {
     return error as SpineError
   }
+  const full = queueFull(run.host.state, target, run.host.callsOnTheWay.to(target))
+  if (full !== undefined) return full
   const { caller } = run.host.state.deliveries
   let depth = 1
   for (let row = caller[run.row] as number; row !== 0; row = caller[row] as number) depth++

@@ -11,10 +11,12 @@ import { canonicalJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
 import { fingerprint } from './fingerprint.ts'
+import { LANE_HEAD } from './lane.ts'
+import { queueFull } from './queue-full.ts'
 import { fact, record } from './record-draft.ts'
 import { dueAfter } from './record-draft.ts'
 import { requireId } from './require-id.ts'
-import { requireDirected } from './run-context.ts'
+import { requireDirected } from './require-directed.ts'
 import type { Runtime } from './runtime.ts'
 import { validate, validateSoon } from './validate.ts'
 
@@ -91,7 +93,25 @@ export class Publisher {
     const encoded = await validate(schema, input, `input of '${target.name}'`)
     const header = this.#rootHeader(options)
     const call = fact('spine.call.requested', header, { target: target.name, input: encoded.value })
-    return this.#append({ record: call, key: keyOf(options, `start ${target.name}`, encoded.value), guards: [] })
+    const key = keyOf(options, `start ${target.name}`, encoded.value)
+    return this.#startUnlessFull(target.name, { record: call, key, guards: [] })
+  }
+
+  /** @throws SPINE_QUEUE_FULL, unless the idempotency key was used before: then it is the work that it started. */
+  async #startUnlessFull(target: string, draft: Draft): Promise<Published> {
+    const { state, callsOnTheWay } = this.#runtime
+    const full = queueFull(state, target, callsOnTheWay.to(target))
+    if (full === undefined) {
+      callsOnTheWay.asked(target)
+      return this.#append(draft).finally(() => callsOnTheWay.arrived(target))
+    }
+    if (draft.key === undefined) throw full
+    // Keys are looked at before guards, and this guard never holds: nothing is written, and a repetition is recognised.
+    const never: Guard = { head: LANE_HEAD, notAfter: 0 }
+    const { record, key } = draft
+    const outcome = await this.#runtime.appendOrRefuse({ guards: [never], records: [record], key })
+    if (outcome.status === 'conflict') throw full
+    return this.#published(draft, outcome, 0)
   }
 
   async #draft({ type, data, options = {} }: Message): Promise<Draft> {

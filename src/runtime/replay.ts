@@ -13,6 +13,7 @@
 import type { LogRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Command } from './command.ts'
+import { type RouteCommand, routedTarget, targetOf } from './route-command.ts'
 
 export interface Outcome {
   readonly command: string
@@ -138,8 +139,12 @@ export class Replay {
     if (this.#refusal !== undefined) return { kind: 'mismatch', error: this.#refusal }
     for (const [index, outcome] of this.#outcomes.entries()) {
       const asked = this.#asked.get(outcome.command)
-      if (asked !== undefined && outcome.isLoading === true) return { kind: 'wait' }
-      if (asked !== undefined) return this.#release(index, asked, outcome)
+      if (asked !== undefined) {
+        if (outcome.isLoading === true) return { kind: 'wait' }
+        if (asked.command.kind === 'route' && !isNamed(asked.command, outcome.record))
+          return { kind: 'mismatch', error: this.#mismatch(outcome, `routes to '${targetOf(outcome.record)}' no more`) }
+        return this.#release(index, asked, outcome)
+      }
       if (this.#carried.has(outcome.command)) continue
       const [instead] = this.#fresh
       return instead === undefined
@@ -215,6 +220,11 @@ function diff(agreed: readonly string[], journal: readonly string[], handler: re
     ...journal.slice(0, DIFF_LINES).map((id) => `- ${id}`),
     ...handler.slice(0, DIFF_LINES).map((id) => `+ ${id}`),
   ].join('\n')
+}
+
+/** A decision is given by the name of its target; the rules of a changed handler may not have it any more. */
+function isNamed(command: RouteCommand, record: LogRecord): boolean {
+  return record.type !== 'spine.route.decided' || routedTarget(command, record) !== undefined
 }
 
 const DIFF_LINES = 5

@@ -10,23 +10,7 @@ import { limits } from '../kernel/limits.ts'
 import { fact, rowHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored, toEvent } from './to-event.ts'
-
-export interface Waiting {
-  readonly agent: string
-  readonly why:
-    | 'running'
-    | 'suspended'
-    | 'ready'
-    | 'behind its key'
-    | 'backing off'
-    | 'paused'
-    | 'key blocked'
-    | 'joining'
-    | 'delayed'
-    | `held until ${string}`
-  /** Sequence of the record that opened the delivery. */
-  readonly since: number
-}
+import { type Waiting, waitingOf } from './waiting.ts'
 
 export interface Settled {
   /** `open`: the bound passed first, or only absent agents have work left. `failed`: at rest, with dead letters. */
@@ -188,38 +172,15 @@ export class Requests {
   async #describe(request: string): Promise<Settled> {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
-    const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => this.#waitingOf(row))
+    const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
     const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
-    const deadLetters = [...state.deadLetters.values()]
-      .filter((letter) => letter.request === request && letter.observes !== true)
-      .map((letter) => deliveryId(letter.source, (state.agents[letter.agent] as AgentState).name))
+    const deadLetters = [...(state.lettersOfRequest.get(request) ?? [])].filter(
+      (id) => state.deadLetters.get(id)?.observes !== true,
+    )
     const at = state.at
     const status =
       rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, waiting, absent }
-  }
-
-  #waitingOf(row: Row): Waiting {
-    const { deliveries } = this.#runtime.state
-    return { agent: this.#agentOf(row), why: this.#whyOf(row), since: deliveries.source[row] as number }
-  }
-
-  #whyOf(row: Row): Waiting['why'] {
-    const { deliveries, held } = this.#runtime.state
-    const status = deliveries.status[row]
-    if (status === STATUS.joining) return 'joining'
-    if (status === STATUS.delayed) return 'delayed'
-    if (status === STATUS.held) return `held until ${held.missingOf(row)[0]}`
-    if (status === STATUS.queued) return this.#isKeyBlocked(row) ? 'key blocked' : 'behind its key'
-    if (status === STATUS.paused) return 'paused'
-    const run = this.#runtime.runOf(row)
-    if (run !== undefined) return run.phase === 'suspended' ? 'suspended' : 'running'
-    return status === STATUS.backoff ? 'backing off' : 'ready'
-  }
-
-  #isKeyBlocked(row: Row): boolean {
-    const { agents, deliveries } = this.#runtime.state
-    return (agents[deliveries.agent[row] as number] as AgentState).holds.has(deliveries.key[row] as string)
   }
 
   /** Whether someone or time ended the request: the last such record, if any. */

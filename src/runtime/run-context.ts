@@ -1,5 +1,5 @@
 /** The `ctx` of one attempt: checks what a handler asks for and passes it to the run. */
-import type { AnyAgent, AnyOptions } from '../agent/agent.ts'
+import type { AnyAgent } from '../agent/agent.ts'
 import { retryPolicy } from '../agent/agent.ts'
 import type {
   CallOptions,
@@ -26,7 +26,9 @@ import type { Command } from './command.ts'
 import { ContextHandle } from './context-handle.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { dueAfter, following, record } from './record-draft.ts'
+import { requireDirected } from './require-directed.ts'
 import { requireId } from './require-id.ts'
+import { routeCommand } from './route-command.ts'
 import type { SessionState } from './session-states.ts'
 import { waitCommand } from './wait-command.ts'
 import { schemaError, validateNow } from './validate.ts'
@@ -197,6 +199,11 @@ export class RunContext {
     return handoff
   }
 
+  async route(value: unknown, rules: unknown): Promise<AnyAgent> {
+    const command = routeCommand(`ctx.route of ${this.attempt.agent.name}`, value, rules)
+    return (await this.attempt.ask('@route', command, false)) as AnyAgent
+  }
+
   async sleep(duration: Duration): Promise<void> {
     await this.attempt.ask('@sleep', { kind: 'sleep', ms: durationMs(duration, 'sleep') }, false)
   }
@@ -305,17 +312,4 @@ function checkPlace<Options extends EmitOptions>(options: Options | undefined): 
 /** Input of directed work, validated by the target's schema. @throws SPINE_AGENT_INVALID for an agent that reacts. */
 export function directedInput(target: AnyAgent, input: unknown): Encoded {
   return validateNow(requireDirected(target), input, `input of '${target.name}'`)
-}
-
-export function requireDirected(target: AnyAgent): NonNullable<AnyOptions['input']> {
-  const schema = target?.options?.input
-  if (schema !== undefined) return schema
-  throw new SpineError(
-    'SPINE_AGENT_INVALID',
-    `'${target?.name}' reacts to events and cannot be called, handed to or started.`,
-    {
-      value: target?.name,
-      fix: "Only an agent with 'input' and 'output' does directed work; publish an event for the others.",
-    },
-  )
 }

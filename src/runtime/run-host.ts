@@ -1,5 +1,6 @@
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { AnyHandler } from '../agent/agent.ts'
+import type { Unavailability } from '../coordination/availability.ts'
 import type { FailureDecision } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
@@ -8,6 +9,7 @@ import type { Failure } from '../event/catalogue.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import type { CommitDraft, Settled } from './appender.ts'
+import type { CallsOnTheWay } from './calls-on-the-way.ts'
 import type { StepCommand } from './command.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import type { Logger } from './logger.ts'
@@ -39,6 +41,9 @@ export interface RunHost {
   readonly startedRuns: StartedRuns
   readonly logger: Logger
   readonly interception: Interception | undefined
+  readonly callsOnTheWay: CallsOnTheWay
+  /** Why an agent should not be given work now. */
+  unavailability(agent: string): Unavailability | undefined
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
   /** `append` without a promise. Never throws. */

@@ -17,17 +17,18 @@
  */
 import { decideFailure } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
-import type { AppendOutcome, Guard } from '../engine/engine.ts'
+import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
+import { findFirst } from './dedupe.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { type Journal, journalOf, NO_JOURNAL, PATCHED, takenBy } from './journal.ts'
+import { isUnasked, type Journal, NO_JOURNAL, journalOf, takenBy } from './journal.ts'
 import { runGuards } from './lane.ts'
 import { LazySignal } from './lazy-signal.ts'
 import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
@@ -86,7 +87,8 @@ export class Run {
   /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
   start(carefully: boolean): void {
     this.isCareful = carefully
-    const envelope = carefully ? undefined : envelopeInMemory(this.host, this.row, this.source)
+    const fromLog = carefully || this.agent.options.dedupe !== undefined
+    const envelope = fromLog ? undefined : envelopeInMemory(this.host, this.row, this.source)
     if (envelope === undefined) void this.#load(carefully)
     else this.#begin(envelope, NO_JOURNAL)
   }
@@ -94,12 +96,28 @@ export class Run {
   async #load(carefully: boolean): Promise<void> {
     try {
       if (carefully && !(await this.#announce())) return
+      if (this.agent.options.dedupe !== undefined && !(await this.#isFirst())) return
       const { envelope, journal } = await loadEnvelope(this.host, this.row, this.source)
       this.#begin(envelope, journal)
     } catch (error) {
       // What cannot be loaded fails the attempt like anything that the handler throws.
       await this.fail(error)
     }
+  }
+
+  /** A duplicate ends here, and its handler is not entered. */
+  async #isFirst(): Promise<boolean> {
+    this.#startedAt = this.host.state.at
+    this.#basis = this.host.state.runs.get(this.row)?.basis ?? 0
+    this.#standRecorded = this.#basis !== 0
+    this.#basis ||= this.host.state.at
+    const first = await findFirst(this)
+    if (first === undefined) return true
+    if (first === 'over' || this.isOver) return false
+    this.#beginEnding()
+    await this.#conclude([fact('spine.delivery.skipped', headerNow(this), { why: 'duplicate', of: first })])
+    this.#over()
+    return false
   }
 
   #begin(envelope: Envelope, journal: Journal): void {
@@ -121,7 +139,7 @@ export class Run {
 
   /** The fold tells of an outcome. */
   receive(command: string, record: LogRecord): void {
-    if (this.isOver || command.startsWith(PATCHED)) return
+    if (this.isOver || isUnasked(command)) return
     const outcome = this.#outcomeOf(command, record)
     if (this.#execution === undefined) {
       this.#early.push(outcome)
@@ -229,13 +247,18 @@ export class Run {
    * Appends for this run. `undefined` when the log refused it: the request has ended or the lane is lost, and the fold
    * has told, or will tell, this run so.
    */
-  async append(records: readonly NewRecord[], guardRequest = true): Promise<AppendOutcome | undefined> {
+  async append(
+    records: readonly NewRecord[],
+    guardRequest = true,
+    key?: IdempotencyKey,
+  ): Promise<AppendOutcome | undefined> {
     const { host } = this
     const all = this.#withMarkers(records)
     this.busy++
     host.startedRuns.settled(this)
     try {
-      const outcome = await host.append({ guards: this.#guards(guardRequest), records: all })
+      const commit = { guards: this.#guards(guardRequest), records: all }
+      const outcome = await host.append(key === undefined ? commit : { ...commit, key })
       if (outcome.status !== 'conflict') return outcome
       this.stop(outcome)
       return undefined

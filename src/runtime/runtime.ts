@@ -10,6 +10,7 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
+import { type Unavailability, whyUnavailable } from '../coordination/availability.ts'
 import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
@@ -25,6 +26,7 @@ import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
+import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { EventWaits } from './event-waits.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
@@ -65,6 +67,7 @@ export class Runtime implements RunHost {
   readonly records: Records
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
+  readonly callsOnTheWay = new CallsOnTheWay()
   readonly effectsUnderWay = new Map<string, Promise<void>>()
   readonly writer: string
   /** Called after every folded batch; for waits of users. */
@@ -153,6 +156,11 @@ export class Runtime implements RunHost {
     const root = this.records.recentRoot(request)
     if (root === undefined || root.sequence <= this.#claimed) return 'unknown'
     return this.#ends.of(request)
+  }
+
+  /** Whether no slot is free for a further run of this agent. */
+  isBusy(agent: string): boolean {
+    return this.#dispatcher.isBusy(agent)
   }
 
   get liveRuns(): Iterable<Run> {
@@ -249,6 +257,10 @@ export class Runtime implements RunHost {
 
   laneGuard(): Guard {
     return { head: LANE_HEAD, notAfter: this.#claimed }
+  }
+
+  unavailability(agent: string): Unavailability | undefined {
+    return whyUnavailable(this.state, agent, this.hosted.has(agent), this.callsOnTheWay.to(agent))
   }
 
   requireRegistered(agent: string): void {
@@ -371,6 +383,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'waiting') this.#waits.look([mark])
       else if (mark.kind === 'awaited') this.#waits.came(mark, mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
+      else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
     }
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()

@@ -192,7 +192,7 @@ describeOnEachEngine('after', (world) => {
     const second = await spine.publish(Inquiry, { text: '2' }, { session: 's' })
     await spine.publish(Profile, { name: 'another' }, { session: 'another' })
     expect((await spine.settled(first.request, { within: 20 })).waiting).toEqual([
-      { agent: 'booking', why: 'held until profile.loaded', since: first.sequence },
+      { agent: 'booking', why: 'held', since: first.sequence, detail: 'held until profile.loaded' },
     ])
     expect((await spine.settled(second.request, { within: 5 })).waiting[0]?.why).toBe('behind its key')
     await spine.publish(Profile, { name: 'ann' }, { session: 's' })
@@ -223,7 +223,7 @@ describeOnEachEngine('after', (world) => {
     const spine = await open({ agents: [both] })
     await spine.publish(Requirements, { service: 'x' }, { session: 's' })
     const { request } = await spine.publish(Inquiry, { text: '1' }, { session: 's' })
-    expect((await spine.settled(request, { within: 30 })).waiting[0]?.why).toBe('held until profile.loaded')
+    expect((await spine.settled(request, { within: 30 })).waiting[0]?.detail).toBe('held until profile.loaded')
     await spine.publish(Profile, { name: 'ann' }, { session: 's' })
     expect((await spine.settled(request)).status).toBe('done')
   })
@@ -244,7 +244,7 @@ describeOnEachEngine('after', (world) => {
     const first = await spine.publish(Inquiry, { text: '1' }, { session: 's', deadline: 30 })
     const second = await spine.publish(Inquiry, { text: '2' }, { session: 's' })
     expect((await spine.settled(first.request)).status).toBe('expired')
-    expect((await spine.settled(second.request, { within: 5 })).waiting[0]?.why).toBe('held until profile.loaded')
+    expect((await spine.settled(second.request, { within: 5 })).waiting[0]?.detail).toBe('held until profile.loaded')
     await spine.requests.cancel(second.request, 'enough')
     expect(spine.agents.list()[0]?.open).toBe(0)
   })

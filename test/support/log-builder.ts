@@ -9,6 +9,8 @@ export interface EventPlace {
   readonly key?: string
   /** Absolute ms, for the root of a request. */
   readonly deadline?: number
+  /** Of a delayed event. */
+  readonly due?: number
   /** Joins that request as a follower, one hop from its root. */
   readonly request?: string
 }
@@ -83,6 +85,14 @@ export class LogBuilder {
     return this.record('spine.agent.renamed', { name, to })
   }
 
+  pauseAgent(name: string): number {
+    return this.record('spine.agent.paused', { name, why: 'maintenance' })
+  }
+
+  resumeAgent(name: string): number {
+    return this.record('spine.agent.resumed', { name })
+  }
+
   claim(owner: string): number {
     return this.record('spine.lane.claimed', { lane: '*', owner })
   }
@@ -114,11 +124,11 @@ export class LogBuilder {
     return new DeliveryRecords(this, source, agent)
   }
 
-  #outside({ session, key, deadline, request }: EventPlace): Partial<RecordHeader> {
+  #outside({ session, key, deadline, due, request }: EventPlace): Partial<RecordHeader> {
     const name = request ?? `r${this.head + 1}`
     const own = session ?? name
     const place = { session: own, request: name, key: key ?? own, hops: request === undefined ? 0 : 1 }
-    return deadline === undefined ? place : { ...place, deadline }
+    return { ...place, ...(deadline === undefined ? {} : { deadline }), ...(due === undefined ? {} : { due }) }
   }
 }
 
@@ -165,6 +175,10 @@ export class DeliveryRecords {
     )
   }
 
+  route(command: string, target: string): number {
+    return this.#tell('spine.route.decided', { command, value: 1, rule: 0, target, rejected: [] })
+  }
+
   startEffect(command: string): number {
     return this.#tell('spine.step.started', { command })
   }
@@ -192,6 +206,32 @@ export class DeliveryRecords {
 
   fire(command: string): number {
     return this.#tell('spine.timer.fired', { command })
+  }
+
+  openWait(
+    command: string,
+    event: string,
+    options: { readonly due?: number; readonly cause?: number; readonly match?: Json } = {},
+  ): number {
+    return this.#tell('spine.wait.opened', { command, event, after: this.source, ...options })
+  }
+
+  matchWait(command: string, event: number): number {
+    return this.#tell('spine.wait.matched', { command, event })
+  }
+
+  expireWait(command: string): number {
+    return this.#tell('spine.wait.expired', { command })
+  }
+
+  /** A wait of the same agent took its event. */
+  take(by: number): number {
+    return this.#tell('spine.delivery.taken', { by })
+  }
+
+  /** Its event is due. */
+  endDelay(): number {
+    return this.#tell('spine.timer.fired', { command: '@delay' })
   }
 
   gather(command: string, branches: readonly string[], options: GatherOptions = {}): number {
@@ -281,6 +321,7 @@ export interface DeliveryView {
   readonly key: string
   readonly attempt: number
   readonly started: boolean
+  readonly began: boolean
   readonly crashes: number
   readonly generation: number
   readonly hops: number
@@ -317,6 +358,7 @@ export interface StateView {
     readonly registration: { readonly on: readonly string[] } | null
     readonly since: number
     readonly open: number
+    readonly paused?: { readonly since: number; readonly why: string | null }
     readonly holds: readonly { readonly key: string; readonly mode: string; readonly letters: readonly number[] }[]
   }[]
   readonly deliveries: readonly DeliveryView[]

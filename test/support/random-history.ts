@@ -53,7 +53,8 @@ function writeOne(
   if (kind < 18 || open.length === 0) return void publish(log, state, first, second)
   if (kind < 24) return void register(log, first, second)
   if (kind < 26) return void log.remove(pick(AGENTS, first))
-  if (kind < 29) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
+  if (kind < 28) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
+  if (kind < 29) return void pauseOrResume(log, first, second)
   if (kind < 31) return void log.claim(`owner ${first % 3}`)
   if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
   if (kind < 37) return void log.cancelRequest(pick(state.requests, first).id)
@@ -62,7 +63,9 @@ function writeOne(
     return void dealWith(named(log, pick(state.deadLetters, first).id), second)
   if (kind < 52 && ended.length > 0) return void work(pick(ended, first), undefined, action, second)
   if (kind < 56) return void fromOutside(named(log, pick(open, first).id), second)
-  const waiting = open.filter(({ status, missing }) => status === 'joining' || missing.length > 0)
+  const waiting = open.filter(
+    ({ status, missing }) => status === 'joining' || status === 'delayed' || missing.length > 0,
+  )
   if (kind < 70 && waiting.length > 0) return void byOwner(log, pick(waiting, first), second)
   if (startable.length === 0) return void log.claim('waker')
   const delivery = pick(startable, first)
@@ -75,6 +78,7 @@ function publish(log: LogBuilder, { requests }: StateView, first: number, second
     session: pick(SESSIONS, second),
     ...(second % 3 === 0 ? { key: `k${first % 2}` } : {}),
     ...(second % 4 === 0 ? { deadline: 10_000 + second } : {}),
+    ...(second % 11 === 0 ? { due: 60_000 + second } : {}),
     ...(joins ? { request: pick(requests, first).id } : {}),
   })
 }
@@ -104,14 +108,22 @@ function dealWith(letter: DeliveryRecords, second: number): void {
   else letter.redrive()
 }
 
+function pauseOrResume(log: LogBuilder, first: number, second: number): void {
+  if (second % 2 === 0) log.pauseAgent(pick(AGENTS, first))
+  else log.resumeAgent(pick(AGENTS, first))
+}
+
 function fromOutside(delivery: DeliveryRecords, second: number): void {
-  if (second % 2 === 0) delivery.cancel()
+  if (second % 7 === 3) delivery.skip(1)
+  else if (second % 7 === 5) delivery.take(1)
+  else if (second % 2 === 0) delivery.cancel()
   else delivery.expire()
 }
 
 /** What the owner writes about what gathers, or lacks an event; sometimes too late. */
-function byOwner(log: LogBuilder, { id, missing }: DeliveryView, second: number): void {
+function byOwner(log: LogBuilder, { id, missing, status }: DeliveryView, second: number): void {
   const delivery = named(log, id)
+  if (status === 'delayed' && second % 4 !== 0) return void delivery.endDelay()
   if (missing.length > 0) return void delivery.matchAfter(pick(missing, second), 1)
   if (second % 3 === 0) return void delivery.skip()
   delivery.endJoin()
@@ -130,16 +142,31 @@ function gather(run: DeliveryRecords, delivery: DeliveryView | undefined, action
   })
 }
 
+/** A run waits for an event, or the owner ends such a wait, sometimes a second time. */
+function wait(run: DeliveryRecords, delivery: DeliveryView | undefined, action: number, second: number): void {
+  const known = delivery?.run?.commands.filter(({ kind }) => kind === 'wait') ?? []
+  const type = pick(TYPES, second)
+  const name = known.length === 0 ? `@wait ${type}#0` : pick(known, action).name
+  if (known.length > 0 && action % 3 === 0) return void run.matchWait(name, 1)
+  if (known.length > 0 && action % 3 === 1) return void run.expireWait(name)
+  run.openWait(`@wait ${type}#${known.length}`, type, {
+    ...(second % 2 === 0 ? { due: 70_000 + second } : {}),
+    ...(second % 4 === 1 ? { cause: 1, match: { text: 'a' } } : {}),
+  })
+}
+
 /** What a run writes. For one that has ended (`delivery` undefined) it is a late record, of any kind. */
 function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: number, second: number): void {
   const open = delivery?.run?.commands.filter(({ ended }) => ended === 0) ?? []
   const timer = open.find(({ kind }) => kind === 'sleep')
   const calls = delivery?.run?.commands.filter(({ kind }) => kind === 'call').length ?? 0
+  if (second % 9 === 6) return void wait(run, delivery, action, second)
   if (second % 9 === 7) return void gather(run, delivery, action, second)
   if (second % 9 === 8) return void run.step(pick(IN_BRANCH, action), { failed: second % 4 === 0 })
   if (timer !== undefined && second % 4 === 1) return void run.fire(timer.name)
   switch (Math.floor(action / 100) % 10) {
     case 0:
+      if (second % 5 === 3) return void run.route('@route#0', pick(AGENTS, second))
       return void run.step(pick(STEPS, second), { failed: second % 4 === 0, basis: 1, version: '1' })
     case 1:
       return void run.startEffect(pick(STEPS, second))
