@@ -7,6 +7,8 @@ const ENDS = new Set([
   'spine.delivery.dead',
   'spine.delivery.cancelled',
   'spine.delivery.expired',
+  'spine.delivery.skipped',
+  'spine.delivery.taken',
 ])
 
 interface Life {
