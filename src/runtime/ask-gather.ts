@@ -49,11 +49,13 @@ function follow({ attempt }: RunContext, plan: GatherPlan, { key, given }: Branc
 function enter(context: RunContext, gather: string, key: string, run: (scope: ContextHandle) => unknown): Followed {
   const { attempt } = context
   const name = `${gather}/${key.replaceAll('%', '%25').replaceAll('/', '%2F')}`
-  const lateness = new Lateness(attempt.branches().scope?.lateness)
+  const branches = attempt.branches()
+  const lateness = new Lateness(branches.scope?.lateness)
+  const isWanted = () => !branches.isAbandoned && !lateness.isLate
   const scope: Scope = { prefix: `${name}/`, lateness }
   const work = begin(run, new ContextHandle(context, scope))
   const id = `${name}#0`
-  const promise = attempt.askAs(id, { kind: 'branch', work, lateness })
+  const promise = attempt.askAs(id, { kind: 'branch', work, isWanted })
   return { key, id, promise, lateness, inner: undefined }
 }
 

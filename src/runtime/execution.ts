@@ -116,6 +116,7 @@ export class Execution {
   /** Nothing that this execution still does has an effect. */
   replace(): void {
     this.#isReplaced = true
+    if (this.#branches !== undefined) this.#branches.isAbandoned = true
   }
 
   /** Whether this effect started before the handler was entered, and left no outcome. */

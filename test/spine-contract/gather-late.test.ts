@@ -72,7 +72,7 @@ describeOnEachEngine('a gather and a failed attempt', (world) => {
       if (ran.filter((each) => each === name).length <= times) throw new Error(`${name} failed`)
       return name
     }
-    const { left, settled } = await once<unknown>(world, async (ctx, left) => {
+    const { left, settled, records } = await once<unknown>(world, async (ctx, left) => {
       left(
         await ctx.gather({
           good: ctx.step('good', failing('good', 0)),
@@ -83,6 +83,9 @@ describeOnEachEngine('a gather and a failed attempt', (world) => {
     })
     expect([settled.status, left]).toEqual(['done', { good: 'good', bad: 'bad', made: 'made' }])
     expect(ran.sort()).toEqual(['bad', 'bad', 'good', 'made', 'made'])
+    // The log names the branch, not the gather that rejected with it.
+    const retried = records.filter(({ type }) => type === 'spine.delivery.retried')
+    for (const { data } of retried) expect((data as { failed: string }).failed).toMatch(/^(bad#0|@gather#0\/made#0)$/)
   })
 
   it('one that was caught before a success is not', async () => {

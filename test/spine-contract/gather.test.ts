@@ -1,4 +1,4 @@
-import { quorum, SpineError } from 'event-spine'
+import { agent, quorum, SpineError } from 'event-spine'
 import { expect, it } from 'vitest'
 import { Collector, missingOf, once, openings, typesOf, Worker, worker } from '../support/gathering.ts'
 import { Numbered } from '../support/vocabulary.ts'
@@ -215,6 +215,40 @@ describeOnEachEngine('branches that are functions', (world) => {
     expect(typesOf(records)).not.toContain('spine.session.patched')
     // Its step heard the signal, and what it brought is on the log, though nobody counted it.
     expect(records.map(({ data }) => data)).toContainEqual({ command: '@gather#0/slow/wait#0', value: true })
+  })
+})
+
+describeOnEachEngine('a function that waits for something of its own', (world) => {
+  it('keeps its slot, as a handler does', async () => {
+    let running = 0
+    let most = 0
+    const collector = agent('collector', { on: Numbered, order: 'none', concurrency: 1 }, async (_evt, ctx) => {
+      await ctx.gather([
+        async () => {
+          most = Math.max(most, ++running)
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          running--
+        },
+      ])
+    })
+    const spine = await world.open({ agents: [collector] })
+    const published = await Promise.all([1, 2, 3].map((n) => spine.publish(Numbered, { n })))
+    for (const { request } of published) expect((await spine.settled(request)).status).toBe('done')
+    // A handler that is run again from the top enters it again.
+    if (!world.isReplayed) expect([running, most]).toEqual([0, 1])
+  })
+
+  it('is late when it ends too late: nothing of it is recorded', async () => {
+    const { left, records } = await once<unknown>(world, async (ctx, left) => {
+      const result = await ctx.gather(
+        { own: () => new Promise((resolve) => setTimeout(() => resolve('own'), 20)), quick: ctx.sleep(5) },
+        { until: 'first' },
+      )
+      await ctx.sleep(40)
+      left(result.missing)
+    })
+    expect(left).toEqual([{ branch: 'own', reason: 'cancelled' }])
+    expect(typesOf(records)).not.toContain('spine.step.recorded')
   })
 })
 
