@@ -83,7 +83,7 @@ export const CATALOGUE = {
     target: 'text', input: 'json', command: 'text?', ...stand,
   }),
   'spine.timer.set': fact('The run sleeps until the due time.', { command: 'text', due: 'number', ...stand }),
-  'spine.timer.fired': fact('The due time of a sleep has come.', { command: 'text' }),
+  'spine.timer.fired': fact('The due time of a sleep, or of a gather, has come.', { command: 'text' }),
   'spine.wait.opened': fact('The run waits for an event of this type.', { command: 'text', event: 'text', match: 'json?', due: 'number?', ...stand }),
   'spine.wait.matched': fact('The awaited event was found.', { command: 'text', event: 'number' }),
   'spine.wait.expired': fact('The awaited event did not come in time.', { command: 'text' }),

@@ -1,3 +1,4 @@
+import { agent } from 'event-spine'
 import { expect, it } from 'vitest'
 import { Collector, once, typesOf, Worker, worker } from '../support/gathering.ts'
 import { deferred, Numbered } from '../support/vocabulary.ts'
@@ -61,6 +62,40 @@ describeOnEachEngine('what comes too late', (world) => {
       await ctx.gather([pay, ctx.sleep(5)], { until: 'first' })
     })
     expect([settled.status, done]).toEqual(['done', ['paid, false']])
+  })
+})
+
+describeOnEachEngine('a function that waits for something of its own', (world) => {
+  it('keeps its slot, as a handler does', async () => {
+    let running = 0
+    let most = 0
+    const collector = agent('collector', { on: Numbered, order: 'none', concurrency: 1 }, async (_evt, ctx) => {
+      await ctx.gather([
+        async () => {
+          most = Math.max(most, ++running)
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          running--
+        },
+      ])
+    })
+    const spine = await world.open({ agents: [collector] })
+    const published = await Promise.all([1, 2, 3].map((n) => spine.publish(Numbered, { n })))
+    for (const { request } of published) expect((await spine.settled(request)).status).toBe('done')
+    // A handler that is run again from the top enters it again.
+    if (!world.isReplayed) expect([running, most]).toEqual([0, 1])
+  })
+
+  it('is late when it ends too late: nothing of it is recorded', async () => {
+    const { left, records } = await once<unknown>(world, async (ctx, left) => {
+      const result = await ctx.gather(
+        { own: () => new Promise((resolve) => setTimeout(() => resolve('own'), 20)), quick: ctx.sleep(5) },
+        { until: 'first' },
+      )
+      await ctx.sleep(40)
+      left(result.missing)
+    })
+    expect(left).toEqual([{ branch: 'own', reason: 'cancelled' }])
+    expect(typesOf(records)).not.toContain('spine.step.recorded')
   })
 })
 

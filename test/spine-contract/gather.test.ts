@@ -1,4 +1,4 @@
-import { agent, quorum, SpineError } from 'event-spine'
+import { quorum, SpineError } from 'event-spine'
 import { expect, it } from 'vitest'
 import { Collector, missingOf, once, openings, typesOf, Worker, worker } from '../support/gathering.ts'
 import { Numbered } from '../support/vocabulary.ts'
@@ -218,40 +218,6 @@ describeOnEachEngine('branches that are functions', (world) => {
   })
 })
 
-describeOnEachEngine('a function that waits for something of its own', (world) => {
-  it('keeps its slot, as a handler does', async () => {
-    let running = 0
-    let most = 0
-    const collector = agent('collector', { on: Numbered, order: 'none', concurrency: 1 }, async (_evt, ctx) => {
-      await ctx.gather([
-        async () => {
-          most = Math.max(most, ++running)
-          await new Promise((resolve) => setTimeout(resolve, 20))
-          running--
-        },
-      ])
-    })
-    const spine = await world.open({ agents: [collector] })
-    const published = await Promise.all([1, 2, 3].map((n) => spine.publish(Numbered, { n })))
-    for (const { request } of published) expect((await spine.settled(request)).status).toBe('done')
-    // A handler that is run again from the top enters it again.
-    if (!world.isReplayed) expect([running, most]).toEqual([0, 1])
-  })
-
-  it('is late when it ends too late: nothing of it is recorded', async () => {
-    const { left, records } = await once<unknown>(world, async (ctx, left) => {
-      const result = await ctx.gather(
-        { own: () => new Promise((resolve) => setTimeout(() => resolve('own'), 20)), quick: ctx.sleep(5) },
-        { until: 'first' },
-      )
-      await ctx.sleep(40)
-      left(result.missing)
-    })
-    expect(left).toEqual([{ branch: 'own', reason: 'cancelled' }])
-    expect(typesOf(records)).not.toContain('spine.step.recorded')
-  })
-})
-
 describeOnEachEngine('gathers in gathers', (world) => {
   it('count as branches, and one record fires both', async () => {
     const { left, records } = await once<unknown>(world, async (ctx, left) => {
@@ -381,6 +347,14 @@ describeOnEachEngine('mistakes', (world) => {
   it('quorum() refuses what is no number of successes', () => {
     for (const wrong of [0, -1, 1.5, Number.NaN, 257, '2' as never])
       expect(() => quorum(wrong)).toThrow(expect.objectContaining({ code: 'SPINE_OPTION_INVALID' }))
+  })
+
+  it('what no retry can mend is not retried', async () => {
+    const { settled, spine } = await once<unknown>(world, async (ctx) => {
+      await ctx.gather([ctx.sleep(1)], { until: quorum(2) })
+    })
+    expect(settled.status).toBe('failed')
+    expect(await spine.deadLetters.list()).toMatchObject([{ attempts: 1, error: { code: 'SPINE_OPTION_INVALID' } }])
   })
 
   it('a foreign promise names its branch, and ends in the dead letters at once', async () => {
