@@ -38,7 +38,9 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
       // A gather without `within` has no timer.
       if (due !== undefined) timers.set(`${id} ${command}`, { due, fired: false })
     }
-    if (type === 'spine.timer.fired') {
+    // Delays are judged where handlers are entered (waits.ts).
+    const isDelay = (record.data as { command?: string } | null)?.command === '@delay'
+    if (type === 'spine.timer.fired' && !isDelay) {
       const name = `${id} ${(record.data as { command: string }).command}`
       const timer = timers.get(name)
       // A late fact about what has ended changes nothing, and is no firing.

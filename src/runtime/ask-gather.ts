@@ -3,22 +3,21 @@ import type { GatherOptions } from '../agent/gather.ts'
 import { type Branches, Lateness, type Scope } from './branches.ts'
 import { ContextHandle } from './context-handle.ts'
 import { type BranchGiven, type Followed, foreignBranch, Gather, type GatherPlan, planGather } from './gather.ts'
-import type { RunContext } from './run-context.ts'
+import type { Commands, RunContext } from './run-context.ts'
 
 /** In one turn: so that what the branches ask for at once, and the gather, are one commit. */
 export function askGather(context: RunContext, given: unknown, options: GatherOptions): Promise<unknown> {
-  const { attempt } = context
-  const branches = attempt.branches()
-  const plan = planGather(given, options, attempt.agent.name)
-  requireOwn(branches, plan, attempt.agent.name)
-  const id = attempt.reserve('@gather')
+  const { agent, commands } = context.attempt
+  const plan = planGather(given, options, agent.name)
+  requireOwn(commands.branches, plan, agent.name)
+  const id = commands.reserve('@gather')
   if (id === undefined) return new Promise(() => {})
   const followed = plan.branches.map((branch) =>
     typeof branch.given === 'function'
       ? enter(context, id, branch.key, branch.given as (scope: ContextHandle) => unknown)
-      : follow(context, plan, branch),
+      : follow(commands, plan, branch),
   )
-  return attempt.askAs(id, { kind: 'gather', gather: new Gather(id, plan, followed) })
+  return commands.askAs(id, { kind: 'gather', gather: new Gather(id, plan, followed) })
 }
 
 /** Before any function is entered, so that a mistake has no effect. */
@@ -33,11 +32,11 @@ function requireOwn(branches: Branches, plan: GatherPlan, agent: string): void {
   }
 }
 
-function follow({ attempt }: RunContext, plan: GatherPlan, { key, given }: BranchGiven): Followed {
-  const branches = attempt.branches()
+function follow(commands: Commands, plan: GatherPlan, { key, given }: BranchGiven): Followed {
+  const { branches } = commands
   const promise = given as Promise<unknown>
   const id = branches.idOf(promise) as string
-  const command = attempt.commandOf(id)
+  const command = commands.commandOf(id)
   const inner = command?.kind === 'gather' ? command.gather : undefined
   if (command?.kind !== 'step' || plan.onLate === 'finish') return { key, id, promise, lateness: undefined, inner }
   // For a step that was asked for in this turn, and has not begun.
@@ -47,13 +46,15 @@ function follow({ attempt }: RunContext, plan: GatherPlan, { key, given }: Branc
 }
 
 function enter(context: RunContext, gather: string, key: string, run: (scope: ContextHandle) => unknown): Followed {
-  const { attempt } = context
+  const { commands } = context.attempt
   const name = `${gather}/${key.replaceAll('%', '%25').replaceAll('/', '%2F')}`
-  const lateness = new Lateness(attempt.branches().scope?.lateness)
+  const { branches } = commands
+  const lateness = new Lateness(branches.scope?.lateness)
+  const isWanted = () => !branches.isAbandoned && !lateness.isLate
   const scope: Scope = { prefix: `${name}/`, lateness }
   const work = begin(run, new ContextHandle(context, scope))
   const id = `${name}#0`
-  const promise = attempt.askAs(id, { kind: 'branch', work, lateness })
+  const promise = commands.askAs(id, { kind: 'branch', work, isWanted })
   return { key, id, promise, lateness, inner: undefined }
 }
 

@@ -43,6 +43,8 @@ export class Branches {
   readonly #scopes = new Map<string, Scope>()
   /** Branches that are single commands, and late. */
   readonly #late = new Set<string>()
+  /** The handler that they belong to has been replaced. */
+  isAbandoned = false
   #scope: Scope | undefined
   #asked: string | undefined
 

@@ -47,5 +47,6 @@ export interface StepCommand {
 export interface BranchCommand {
   readonly kind: 'branch'
   readonly work: Promise<unknown>
-  readonly lateness: Lateness
+  /** Whether its end still counts: it is not late, and its handler has not been replaced. */
+  readonly isWanted: () => boolean
 }

@@ -121,6 +121,6 @@ export class ContextHandle implements Context {
 
   /** The promise that the handler gets: known by the command that it stands for. */
   #ask<Value>(ask: () => Promise<Value>): Promise<Value> {
-    return this.#context.attempt.branches().track(this.#scope, ask)
+    return this.#context.attempt.commands.branches.track(this.#scope, ask)
   }
 }

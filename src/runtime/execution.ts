@@ -19,7 +19,7 @@ import { type Joined, joinedEvent } from './joined-event.ts'
 import { outcomeOf } from './outcome.ts'
 import { fact, placeAt } from './record-draft.ts'
 import { type Asked, type Outcome, Replay } from './replay.ts'
-import { RunContext } from './run-context.ts'
+import { type Commands, RunContext } from './run-context.ts'
 import type { Run } from './run.ts'
 import type { SessionState } from './session-states.ts'
 import { toEvent } from './to-event.ts'
@@ -39,7 +39,7 @@ export type HandlerResult = { readonly value: unknown } | { readonly error: unkn
 /** How far a thrown error is followed to what it was made of. */
 const CAUSES_MAX = 8
 
-export class Execution {
+export class Execution implements Commands {
   readonly replay: Replay
   readonly context: RunContext
   /** Passed `ctx.patched` that are not on the log yet: they go before whatever the run appends next. */
@@ -77,10 +77,7 @@ export class Execution {
       signal: () => run.signal,
       now: () => this.#releasedTime,
       ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
-      reserve: (name) => this.#reserve(name, false),
-      askAs: (id, command) => this.#askAs(id, command),
-      commandOf: (id) => this.replay.commandOf(id),
-      branches: () => this.branches,
+      commands: this,
       patched: (id) => this.#isPatched(id),
       late: (what) => this.#late(what),
     })
@@ -120,6 +117,7 @@ export class Execution {
   /** Nothing that this execution still does has an effect. */
   replace(): void {
     this.#isReplaced = true
+    if (this.#branches !== undefined) this.#branches.isAbandoned = true
   }
 
   /** Whether this effect started before the handler was entered, and left no outcome. */
@@ -193,18 +191,22 @@ export class Execution {
 
   /** An execution that was replaced, or whose run ends, is answered no more. */
   #ask(name: string, command: Command, exclusive: boolean): Promise<unknown> {
-    const id = this.#reserve(name, exclusive)
-    return id === undefined ? new Promise(() => {}) : this.#askAs(id, command)
+    const id = this.reserve(name, exclusive)
+    return id === undefined ? new Promise(() => {}) : this.askAs(id, command)
   }
 
-  #reserve(name: string, exclusive: boolean): string | undefined {
+  reserve(name: string, exclusive = false): string | undefined {
     const { phase } = this.#run
     const scope = this.#branches?.scope
     if (this.#isReplaced || phase === 'over' || phase === 'ending' || scope?.lateness.isLate === true) return undefined
     return this.replay.nextId(scope === undefined ? name : `${scope.prefix}${name}`, exclusive)
   }
 
-  #askAs(id: string, command: Command): Promise<unknown> {
+  commandOf(id: string): Command | undefined {
+    return this.replay.commandOf(id)
+  }
+
+  askAs(id: string, command: Command): Promise<unknown> {
     const { agent } = this.#run
     if (this.replay.count >= limits.commandsMax) {
       throw new SpineError(

@@ -1,5 +1,6 @@
 /**
- * What the owner of the lane writes without a run: timers fired, deadlines passed, circles broken, loops of crashes ended.
+ * What the owner of the lane writes without a run: timers fired, deadlines passed, late calls
+ * cancelled, circles broken, loops of crashes ended.
  *
  * Job: turn a decision of `coordination/` into records under the lane's guard. Not its job: deciding, or waiting for it.
  */

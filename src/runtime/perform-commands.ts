@@ -162,7 +162,7 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
 }
 
 /** When the function of a branch ends, so does its command; unless the branch is late, or the run is over. */
-async function followBranch(run: Run, id: string, { work, lateness }: BranchCommand): Promise<void> {
+async function followBranch(run: Run, id: string, { work, isWanted }: BranchCommand): Promise<void> {
   let outcome: { readonly value?: Json } | { readonly error: Failure }
   try {
     const value = await work
@@ -173,7 +173,7 @@ async function followBranch(run: Run, id: string, { work, lateness }: BranchComm
   } catch (error) {
     outcome = { error: failureOf(error) }
   }
-  if (lateness.isLate || run.isOver || run.isConcluded || run.phase === 'ending') return
+  if (!isWanted() || run.isOver || run.isConcluded || run.phase === 'ending') return
   const stand = run.stand()
   try {
     await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })])

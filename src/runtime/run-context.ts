@@ -46,17 +46,21 @@ export interface Attempt {
   /** Time of the last released record. */
   readonly now: () => number
   readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
-  /** The id of the next command of that name, and a command under an id. `undefined` when nobody answers any more. */
-  readonly reserve: (name: string) => string | undefined
-  readonly askAs: (id: string, command: Command) => Promise<unknown>
-  /** What was asked for under an id. */
-  readonly commandOf: (id: string) => Command | undefined
-  readonly branches: () => Branches
+  readonly commands: Commands
   readonly patched: (id: string) => boolean
   /** Something was said after the handler had returned. */
   readonly late: (what: string) => void
   /** How often the run was started over. */
   readonly generation: number
+}
+
+/** What the attempt has asked for, by id: for what asks for several commands at once. */
+export interface Commands {
+  readonly branches: Branches
+  /** The id of the next command of that name; `undefined` when nobody answers any more. */
+  reserve(name: string, exclusive?: boolean): string | undefined
+  askAs(id: string, command: Command): Promise<unknown>
+  commandOf(id: string): Command | undefined
 }
 
 /** What a handler has said that belongs to the end of its run. */

@@ -1,3 +1,4 @@
+import { agent } from 'event-spine'
 import { expect, it } from 'vitest'
 import { Collector, once, typesOf, Worker, worker } from '../support/gathering.ts'
 import { deferred, Numbered } from '../support/vocabulary.ts'
@@ -64,6 +65,40 @@ describeOnEachEngine('what comes too late', (world) => {
   })
 })
 
+describeOnEachEngine('a function that waits for something of its own', (world) => {
+  it('keeps its slot, as a handler does', async () => {
+    let running = 0
+    let most = 0
+    const collector = agent('collector', { on: Numbered, order: 'none', concurrency: 1 }, async (_evt, ctx) => {
+      await ctx.gather([
+        async () => {
+          most = Math.max(most, ++running)
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          running--
+        },
+      ])
+    })
+    const spine = await world.open({ agents: [collector] })
+    const published = await Promise.all([1, 2, 3].map((n) => spine.publish(Numbered, { n })))
+    for (const { request } of published) expect((await spine.settled(request)).status).toBe('done')
+    // A handler that is run again from the top enters it again.
+    if (!world.isReplayed) expect([running, most]).toEqual([0, 1])
+  })
+
+  it('is late when it ends too late: nothing of it is recorded', async () => {
+    const { left, records } = await once<unknown>(world, async (ctx, left) => {
+      const result = await ctx.gather(
+        { own: () => new Promise((resolve) => setTimeout(() => resolve('own'), 20)), quick: ctx.sleep(5) },
+        { until: 'first' },
+      )
+      await ctx.sleep(40)
+      left(result.missing)
+    })
+    expect(left).toEqual([{ branch: 'own', reason: 'cancelled' }])
+    expect(typesOf(records)).not.toContain('spine.step.recorded')
+  })
+})
+
 describeOnEachEngine('a gather and a failed attempt', (world) => {
   it('a branch that failed is tried again, and what succeeded is kept', async () => {
     const ran: string[] = []
@@ -72,7 +107,7 @@ describeOnEachEngine('a gather and a failed attempt', (world) => {
       if (ran.filter((each) => each === name).length <= times) throw new Error(`${name} failed`)
       return name
     }
-    const { left, settled } = await once<unknown>(world, async (ctx, left) => {
+    const { left, settled, records } = await once<unknown>(world, async (ctx, left) => {
       left(
         await ctx.gather({
           good: ctx.step('good', failing('good', 0)),
@@ -83,6 +118,9 @@ describeOnEachEngine('a gather and a failed attempt', (world) => {
     })
     expect([settled.status, left]).toEqual(['done', { good: 'good', bad: 'bad', made: 'made' }])
     expect(ran.sort()).toEqual(['bad', 'bad', 'good', 'made', 'made'])
+    // The log names the branch, not the gather that rejected with it.
+    const retried = records.filter(({ type }) => type === 'spine.delivery.retried')
+    for (const { data } of retried) expect((data as { failed: string }).failed).toMatch(/^(bad#0|@gather#0\/made#0)$/)
   })
 
   it('one that was caught before a success is not', async () => {

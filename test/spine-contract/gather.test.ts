@@ -349,6 +349,14 @@ describeOnEachEngine('mistakes', (world) => {
       expect(() => quorum(wrong)).toThrow(expect.objectContaining({ code: 'SPINE_OPTION_INVALID' }))
   })
 
+  it('what no retry can mend is not retried', async () => {
+    const { settled, spine } = await once<unknown>(world, async (ctx) => {
+      await ctx.gather([ctx.sleep(1)], { until: quorum(2) })
+    })
+    expect(settled.status).toBe('failed')
+    expect(await spine.deadLetters.list()).toMatchObject([{ attempts: 1, error: { code: 'SPINE_OPTION_INVALID' } }])
+  })
+
   it('a foreign promise names its branch, and ends in the dead letters at once', async () => {
     const { settled, spine } = await once<unknown>(world, async (ctx) => {
       await ctx.gather({ price: Promise.resolve(1) })

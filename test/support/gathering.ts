@@ -23,7 +23,10 @@ export async function once<Left>(
   handle: (ctx: Parameters<Parameters<typeof Collector.handle>[0]>[1], left: (what: Left) => void) => Promise<void>,
 ) {
   let found: { readonly left: Left } | undefined
-  const collector = Collector.handle((_evt, ctx) => handle(ctx, (left) => void (found = { left })))
+  const leave = (left: Left) => {
+    found = { left }
+  }
+  const collector = Collector.handle((_evt, ctx) => handle(ctx, leave))
   const spine = await world.open({ agents: [collector, worker] })
   const { request } = await spine.publish(Numbered, { n: 1 })
   const settled = await spine.settled(request, { within: '10s' })

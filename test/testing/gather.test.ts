@@ -113,11 +113,15 @@ describe('crashes anywhere', () => {
 describe('a crash after the firing', () => {
   it('a late step that left nothing is not begun again: it ends as late', async () => {
     let entered = 0
+    const hang = () => {
+      entered++
+      return new Promise<never>(() => {})
+    }
     const said: unknown[] = []
     const collector = agent('collector', { on: Numbered }, async (_evt, ctx) => {
-      const slow = ctx.step('slow', () => (++entered, new Promise<never>(() => {})))
+      const slow = ctx.step('slow', hang)
       const inFunction = async (scope: typeof ctx) => {
-        await scope.step('slow', () => (++entered, new Promise<never>(() => {})))
+        await scope.step('slow', hang)
       }
       const { missing } = await ctx.gather(
         { slow, inFunction, quick: ctx.call(Worker, { question: 'a' }) },
