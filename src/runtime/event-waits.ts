@@ -68,7 +68,7 @@ export class EventWaits {
       this.#looking.set(nameOf(place), [])
       this.#queue.push(place)
     }
-    while (this.#looks < LOOKS_MAX && this.#next < this.#queue.length) void this.#lookInTurn()
+    while (!this.#host.isClosed && this.#looks < LOOKS_MAX && this.#next < this.#queue.length) void this.#lookInTurn()
   }
 
   /** An event of the session and type has been folded. */
