@@ -113,16 +113,16 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   const request = requests.id[slot] as string
   const run = state.runs.get(row)
 
-  if (deliveries.key[row] !== '') {
-    const next = deliveries.dequeue(agent.keys, row)
-    if (next !== 0 && !isBlocked(agent, deliveries.key[row] as string)) makeReady(state, next)
-  }
+  const key = deliveries.key[row] as string
+  const next = key === '' ? 0 : deliveries.dequeue(agent.keys, row)
   requests.first[slot] = deliveries.unlinkRequest(requests.firstRow(slot), row)
   requests.open[slot] = (requests.open[slot] as number) - 1
   agent.open--
   state.runs.delete(row)
   deliveries.drop(row)
+  // Whoever decides hears of the end first, and knows what still executes of it when the next of the key comes.
   state.marks?.push({ kind: 'ended', row, source, call, request, record })
+  if (next !== 0 && !isBlocked(agent, key)) makeReady(state, next)
 
   if (run !== undefined) endOpenCalls(state, run, record)
   if (caller !== 0 && !silent) resolveCall(state, caller, call, record)

@@ -54,6 +54,10 @@ export interface RunHost {
   requestSlot(run: Run): void
   slotFreed(run: Run): void
   runOver(run: Run): void
+  /** It was ended from outside; code of it may still execute. */
+  runStopped(run: Run): void
+  /** A run ends for good, and its end is on the way: what it has called, and nobody waits for, stops. */
+  giveUpCalls(run: Run): void
   /** A delivery whose key is parked joins its dead letters. */
   park(row: Row): void
   /** A line for people; `undefined` for a pause. */

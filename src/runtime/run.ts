@@ -15,17 +15,17 @@
  * X4  Only an attempt that is not over appends an end.
  * X5  An effect that had started is finished before its run ends well, also when the handler does not wait for it.
  */
-import { decideFailure } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
 import { findFirst } from './dedupe.ts'
+import { effectsDone } from './effects-done.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
+import { failureRecord } from './failure-record.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { isUnasked, type Journal, journalOf, NO_JOURNAL } from './journal.ts'
@@ -34,7 +34,7 @@ import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
 import type { Outcome, Replay } from './replay.ts'
 import type { RunHost } from './run-host.ts'
-import { RunningTime } from './running-time.ts'
+import { RunningTime, timeoutError } from './running-time.ts'
 import type { SessionState } from './session-states.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
@@ -53,6 +53,13 @@ export class Run {
   isConcluded = false
   /** Its start was made durable before it was entered. */
   isCareful = false
+
+  /** What its delivery is ordered by; empty for unordered work. */
+  readonly orderKey: string
+  /** Its last commit ends the delivery, whatever is open of it: what it has called is given up. */
+  endsForGood = false
+  /** It was stopped from outside, and the last of what it had begun has come to rest. */
+  onRest: (() => void) | undefined
 
   #stopSignal: LazySignal | undefined
   readonly #header: Omit<RecordHeader, 'type'>
@@ -76,6 +83,7 @@ export class Run {
     this.agent = agent
     this.row = row
     this.source = source
+    this.orderKey = host.state.deliveries.key[row] as string
     this.#header = rowHeader(host.state, row, 0)
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
@@ -191,6 +199,11 @@ export class Run {
     if (this.isOver) return
     this.#abort(reason)
     this.#over()
+    this.host.runStopped(this)
+  }
+
+  get hasEffects(): boolean {
+    return this.#effects !== undefined && this.#effects.size > 0
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */
@@ -311,6 +324,7 @@ export class Run {
 
   /** Something may have changed for the handler: look once it has come to rest. */
   wake(): void {
+    if (this.busy === 0) this.onRest?.()
     if (this.#wakePending || this.phase !== 'running') return
     this.#wakePending = true
     afterMicrotasks(() => {
@@ -368,7 +382,7 @@ export class Run {
       void this.#pause(mismatch)
       return
     }
-    const error = this.#timeoutError()
+    const error = timeoutError(this.agent)
     this.#abort(error)
     void this.fail(error)
   }
@@ -391,7 +405,7 @@ export class Run {
     else
       void this.#effectsDone().then((done) => {
         if (done) this.#complete(execution, result.value)
-        else void this.fail(this.#timeoutError())
+        else void this.fail(timeoutError(this.agent))
       })
   }
 
@@ -413,15 +427,20 @@ export class Run {
   #commitEnd(records: readonly NewRecord[]): void {
     if (this.isOver) return
     this.isConcluded = true
+    this.endsForGood = true
     this.host.startedRuns.settled(this)
     const commit = { guards: this.#guards(true), records: this.#withMarkers(records) }
     this.host.post(commit, (outcome, error) => {
       // In the usual case the fold has told it already.
       if (this.isOver) return
-      if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) void this.fail(error)
-      else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
+      if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) {
+        this.endsForGood = false
+        void this.fail(error)
+      } else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
       else this.#over()
     })
+    // The log refuses what is too large at once; from here on this end is ahead of whatever the called ones would write.
+    if (this.endsForGood) this.host.giveUpCalls(this)
   }
 
   /** Ends the attempt as failed. */
@@ -430,7 +449,11 @@ export class Run {
     this.#beginEnding()
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
-    await this.#conclude([this.#failureRecord(error)])
+    const record = failureRecord(this, error, this.#execution?.came(error) ?? {})
+    this.endsForGood = record.type === 'spine.delivery.dead'
+    const concluded = this.#conclude([record])
+    if (this.endsForGood) this.host.giveUpCalls(this)
+    await concluded
     this.#abort(error)
     this.#over()
   }
@@ -439,29 +462,6 @@ export class Run {
   async #conclude(records: readonly NewRecord[]): Promise<void> {
     this.isConcluded = true
     await this.append(records)
-  }
-
-  #failureRecord(error: unknown): NewRecord {
-    const { host, agent } = this
-    const failure = failureOf(error)
-    const came = this.#execution?.came(error) ?? {}
-    const header = headerNow(this)
-    const { attempts: attemptsMax, delayMsMin, delayMsMax } = agent.retry
-    const decision = decideFailure({
-      failedBefore: host.state.deliveries.attempt[this.row] as number,
-      attemptsMax,
-      delayMsMin,
-      delayMsMax,
-      failure,
-      retryAfterMs: failure.retryAfterMs,
-      now: header.time,
-      random: host.random,
-    })
-    host.reportFailure(this, failure, decision)
-    if (decision.kind === 'dead')
-      return fact('spine.delivery.dead', header, { attempts: decision.attempts, error: failure, ...came })
-    const { attempt, due } = decision
-    return fact('spine.delivery.retried', header, { attempt, due, error: failure, ...came })
   }
 
   async #pause(error: SpineError): Promise<void> {
@@ -481,30 +481,8 @@ export class Run {
     if (running) this.#releaseSlot()
   }
 
-  #timeoutError(): SpineError {
-    return new SpineError('SPINE_TIMEOUT', `${this.agent.name} ran longer than ${this.agent.timeoutMs} ms.`, {
-      limit: this.agent.timeoutMs,
-      fix: "Hand 'signal' to what the steps call, give effects a timeout of their own, or raise the agent's timeout.",
-    })
-  }
-
-  /** Effects are finished, but not waited for without end: false when the agent's timeout has passed once more. */
-  async #effectsDone(): Promise<boolean> {
-    if (this.#effects === undefined || this.#effects.size === 0) return true
-    const { clock } = this.host
-    let timer: Timer | undefined
-    const late = new Promise<false>((resolve) => {
-      timer = clock.setTimer(clock.now() + this.agent.timeoutMs, () => resolve(false))
-    })
-    const done = this.#allEffects(this.#effects)
-    const inTime = await Promise.race([done, late])
-    timer?.cancel()
-    return inTime
-  }
-
-  async #allEffects(effects: Set<Promise<unknown>>): Promise<true> {
-    while (effects.size > 0) await Promise.allSettled([...effects])
-    return true
+  #effectsDone(): Promise<boolean> {
+    return effectsDone(this.#effects, this.host.clock, this.agent.timeoutMs)
   }
 
   #over(): void {
