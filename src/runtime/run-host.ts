@@ -1,6 +1,6 @@
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { AnyHandler } from '../agent/agent.ts'
-import type { Unavailability } from '../coordination/availability.ts'
+import type { Unavailability } from '../coordination/unavailability.ts'
 import type { FailureDecision } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'

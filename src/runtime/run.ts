@@ -21,7 +21,7 @@ import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
-import { findFirst } from './dedupe.ts'
+import { claimDedupeKey } from './claim-dedupe-key.ts'
 import { effectsDone } from './effects-done.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
@@ -129,7 +129,7 @@ export class Run {
     this.#basis = this.host.state.runs.get(this.row)?.basis ?? 0
     this.#standRecorded = this.#basis !== 0
     this.#basis ||= this.host.state.at
-    const first = await findFirst(this, source)
+    const first = await claimDedupeKey(this, source)
     if (first === undefined) return true
     if (first === 'over' || this.isOver) return false
     this.#beginEnding()

@@ -10,7 +10,7 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
-import { type Unavailability, whyUnavailable } from '../coordination/availability.ts'
+import { type Unavailability, whyUnavailable } from '../coordination/unavailability.ts'
 import { calledWork } from '../coordination/called-work.ts'
 import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'

@@ -31,6 +31,18 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'After the redrive the request is done.',
     'Charges: 1, mails: 1 (receipt 1 over 30 euros)',
   ],
+  '06-route': [
+    'When do you open? → auto-reply: At nine.',
+    'Does it fit my boiler? → specialist: Probably. I have looked it up: yes.',
+    'My kitchen is under water! → person: I call you back in a minute.',
+    'The specialist is on holiday.',
+    'Does it fit my boiler? → person: I call you back in a minute.',
+    'What the log says of the decisions:',
+    '  0.97 → auto-reply',
+    '  0.71 → specialist (auto-reply: below)',
+    '  null → person (auto-reply: no number, specialist: no number)',
+    '  0.71 → person (auto-reply: below, specialist: paused)',
+  ],
 }
 
 const names = readdirSync(join(ROOT, 'examples'))
