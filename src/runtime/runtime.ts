@@ -301,6 +301,8 @@ export class Runtime implements RunHost {
   }
 
   giveUpCalls(run: Run): void {
+    // Most runs call nobody, and need no walk.
+    if (!this.state.runs.has(run.row)) return
     for (const row of calledWork(this.state, run.row)) this.runOf(row)?.stop(GIVEN_UP)
   }
 
