@@ -97,7 +97,7 @@ export class Dispatcher {
   /** Nothing here could start or resume now. */
   get isIdle(): boolean {
     if (this.#stopped) return true
-    if (this.#loners.length > 0 || this.#stoppedRuns.isHolding) return false
+    if (this.#loners.length > 0) return false
     for (const line of this.#lines.values()) {
       if (line.slotsTaken > 0 || line.resumes.size > 0 || line.next < line.starts.length) return false
     }

@@ -30,12 +30,6 @@ export class StoppedRuns {
     this.#ready = ready
   }
 
-  /** A delivery waits that could start if code of another had ended. */
-  get isHolding(): boolean {
-    for (const { waiters } of this.#byKey.values()) if (waiters.length > 0) return true
-    return false
-  }
-
   /** A run is over, and what it began may not be. */
   add(run: Run): void {
     if (run.busy === 0 || run.orderKey === '') return

@@ -1,6 +1,6 @@
 /** Routes, dedupe keys, pauses and cancels, with a crash at every append. */
 import { agent, event } from 'event-spine'
-import { crashEverywhere } from 'event-spine/testing'
+import { crashEverywhere, testSpine } from 'event-spine/testing'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { Answer, Booked, Inquiry, Numbered, Question, quickly } from '../support/vocabulary.ts'
@@ -112,5 +112,85 @@ describe('with a crash at every append', () => {
       // A client that tries again after a crash may cancel twice; the second record finds nothing.
       return { status, waiting, behind: behind.filter((type) => type !== 'spine.request.cancelled') }
     })
+  })
+})
+
+describe('code that does not stop when its request is cancelled', () => {
+  it.each([
+    ['a step', false, '5s' as const],
+    ['an effect', true, '2m' as const],
+  ])('%s holds its key for a bounded time only', async (_what, effect, bound) => {
+    const started: number[] = []
+    const deaf = agent('deaf', { on: Numbered, timeout: '2m' }, async (evt, ctx) => {
+      await ctx.step(
+        'work',
+        () => {
+          started.push(evt.data.n)
+          return evt.data.n === 1 ? new Promise<null>(() => {}) : null
+        },
+        { effect },
+      )
+    })
+    const spine = await testSpine({ agents: [deaf], replay: 'after-crash' })
+    const first = await spine.publish(Numbered, { n: 1 }, { session: 's' })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const second = await spine.publish(Numbered, { n: 2 }, { session: 's' })
+    await spine.requests.cancel(first.request, 'enough')
+    await spine.idle()
+    expect(started).toEqual([1])
+    await spine.advance(bound)
+    expect((await spine.settled(second.request)).status).toBe('done')
+    expect(started).toEqual([1, 2])
+    await spine.close({ drain: 0 })
+  })
+
+  it('a crash ends the wait: nothing of it executes any more', async () => {
+    const started: number[] = []
+    const deaf = agent('deaf', { on: Numbered }, async (evt, ctx) => {
+      await ctx.step('work', () => {
+        started.push(evt.data.n)
+        return evt.data.n === 1 ? new Promise<null>(() => {}) : null
+      })
+    })
+    const spine = await testSpine({ agents: [deaf], replay: 'after-crash' })
+    const first = await spine.publish(Numbered, { n: 1 }, { session: 's' })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await spine.publish(Numbered, { n: 2 }, { session: 's' })
+    await spine.requests.cancel(first.request, 'enough')
+    await spine.crash()
+    await spine.idle()
+    expect(started).toEqual([1, 2])
+    await spine.close({ drain: 0 })
+  })
+})
+
+describe('an agent that is paused', () => {
+  it('goes on with a suspended run after a crash, and starts a run that crashed its process only when resumed', async () => {
+    const done: string[] = []
+    let crashes = 3
+    const worker = agent('worker', { on: Numbered }, async (evt, ctx) => {
+      if (evt.data.n === 1) await ctx.sleep('1h')
+      await ctx.step('end', () => {
+        if (evt.data.n === 2 && crashes-- > 0) {
+          void spine.crash()
+          return new Promise<null>(() => {})
+        }
+        done.push(`n${evt.data.n}`)
+        return null
+      })
+    })
+    const spine = await testSpine({ agents: [worker], replay: 'after-crash' })
+    await spine.publish(Numbered, { n: 1 }, { session: 'a' })
+    await spine.idle()
+    await spine.agents.pause('worker')
+    await spine.publish(Numbered, { n: 2 }, { session: 'b' })
+    await spine.publish(Numbered, { n: 3 }, { session: 'c' })
+    await spine.crash()
+    await spine.advance('2h')
+    expect(done).toEqual(['n1'])
+    await spine.agents.resume('worker')
+    await spine.idle()
+    expect(done.sort()).toEqual(['n1', 'n2', 'n3'])
+    await spine.close()
   })
 })
