@@ -14,7 +14,7 @@ export function checkAudience({ records, open }: Evidence): readonly Finding[] {
     if (type !== 'spine.delivery.completed') continue
     if (agent === 'watcher') watched.set(cause, (watched.get(cause) ?? 0) + 1)
     if (agent !== 'greeter') continue
-    const greeting = greetingOf((records[cause - 1]?.data as { id: number }).id)
+    const greeting = greetingOf(((records[cause - 1] as LogRecord).data as { id: number }).id)
     const other = greeted.get(greeting)
     if (other !== undefined)
       findings.push({ invariant: 'I8', what: `'${greeting}' was done for ${other}, and at ${sequence}` })

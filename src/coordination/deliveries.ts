@@ -184,10 +184,8 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   const request = requests.id[slot] as string
   const run = state.runs.get(row)
 
-  if (deliveries.key[row] !== '') {
-    const next = deliveries.dequeue(agent.keys, row)
-    if (next !== 0 && !isBlocked(agent, deliveries.key[row] as string)) makeReady(state, next)
-  }
+  const key = deliveries.key[row] as string
+  const next = key === '' ? 0 : deliveries.dequeue(agent.keys, row)
   if (state.held.size > 0) state.held.forget(row, deliveries.session[row] as string)
   if (state.joins.size > 0) forgetRound(state, row, request)
   leaveRequest(state, row, slot)
@@ -195,7 +193,9 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
   state.runs.delete(row)
   deliveries.drop(row)
+  // Whoever decides hears of the end first, and knows what still executes of it when the next of the key comes.
   state.marks?.push({ kind: 'ended', row, source, call, request, record })
+  if (next !== 0 && !isBlocked(agent, key)) makeReady(state, next)
 
   const endedWell = record.type === 'spine.delivery.completed' && record.cause === source && record.agent === agent.name
   if (endedWell && run?.gathers !== undefined) detachCalls(state, run)

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Json } from '../kernel/json.ts'
-import type { Unavailability } from './availability.ts'
+import type { Unavailability } from './unavailability.ts'
 import { decideRoute, type RouteRule } from './route.ts'
 
 const band = (atLeast: number, target: string): RouteRule => ({ kind: 'band', atLeast, target })

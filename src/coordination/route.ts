@@ -2,7 +2,7 @@
  * Which way work goes: the first rule that holds and whose target can take it.
  *
  * Job: choose among rules, from a value and from what is known of the targets, and say why each other rule was not chosen.
- * Not its job: asking (`run-context.ts`), recording (`perform-commands.ts`), knowing who is available (`availability.ts`).
+ * Not its job: asking (`run-context.ts`), recording (`perform-commands.ts`), knowing who is available (`unavailability.ts`).
  *
  * States of a route: `asked` (nothing on the log) → `decided` by `spine.route.decided`, which asks and answers in one. It is
  * decided once in a generation; from then on every replay is given the recorded target.
@@ -13,7 +13,7 @@
  *     seen to wait.
  */
 import type { Json } from '../kernel/json.ts'
-import type { Unavailability } from './availability.ts'
+import type { Unavailability } from './unavailability.ts'
 
 export interface RouteRule {
   readonly kind: 'band' | 'when' | 'else'

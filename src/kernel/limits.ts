@@ -28,6 +28,7 @@ export const LIMIT_TABLE = {
   concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
   pendingCallsMax: limit(1_000_000, 'deliveries', "the most that an agent may set as its 'maxPending'"),
   routeRulesMax: limit(64, 'rules', 'of one route; a longer list is data, and belongs into a predicate'),
+  stoppedStepMs: limit(5_000, 'ms', 'that a step has to end after its signal, while the next of its key waits'),
   readRecordsMax: limit(1_000, 'records', 'one page of a read'),
   commitIdWindow: limit(10_000, 'commits', 'how far back a repeated commit id is recognised after a reopen'),
   waitingRecordsMax: limit(

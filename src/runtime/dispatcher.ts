@@ -19,6 +19,7 @@ import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
 import { LANE } from './lane.ts'
 import { Run } from './run.ts'
 import type { RunHost } from './run-host.ts'
+import { StoppedRuns } from './stopped-runs.ts'
 
 interface Line {
   agent: HostedAgent
@@ -59,6 +60,7 @@ export class Dispatcher {
   readonly #again = new Map<Row, Sequence>()
   /** What wants the process to itself. While there is any, nothing else starts. */
   readonly #loners: Loner[] = []
+  readonly #stoppedRuns: StoppedRuns
   #isAlone = false
   #slotsTaken = 0
   /** Handlers entered or resumed since the event loop last turned, as far as that was necessary to know. */
@@ -69,6 +71,7 @@ export class Dispatcher {
   constructor(host: RunHost, hosted: HostedAgents) {
     this.#host = host
     this.#hosted = hosted
+    this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
     for (const agent of hosted.current.values()) this.add(agent)
   }
 
@@ -176,6 +179,17 @@ export class Dispatcher {
     this.ready(run.row, again)
   }
 
+  runStopped(run: Run): void {
+    if (!this.#stopped) this.#stoppedRuns.add(run)
+  }
+
+  /** Whether a delivery waits for code of an earlier one of its key, which was stopped. */
+  isHeldByStopped(row: Row): boolean {
+    const { agents, deliveries } = this.#host.state
+    const { name } = agents[deliveries.agent[row] as number] as AgentState
+    return this.#stoppedRuns.isHeld(name, deliveries.key[row] as string)
+  }
+
   /** Starts and resumes nothing more. */
   stop(): void {
     this.#stopped = true
@@ -278,6 +292,11 @@ export class Dispatcher {
       line.held.push(row, source)
       return false
     }
+    const key = this.#host.state.deliveries.key[row] as string
+    if (this.#stoppedRuns.isHeld(line.agent.name, key)) {
+      this.#stoppedRuns.hold(line.agent.name, key, row, source)
+      return false
+    }
     if (this.#isParked(row)) {
       this.#host.park(row)
       return false
@@ -308,10 +327,19 @@ export class Dispatcher {
     return holds.size > 0 && holds.get(deliveries.key[row] as string)?.mode === 'park'
   }
 
+  /** One of its callers ends for good: so does this, as soon as that is folded. */
+  #isGivenUp(row: Row): boolean {
+    const { caller } = this.#host.state.deliveries
+    for (let each = caller[row] as Row; each !== 0; each = caller[each] as Row)
+      if (this.#live.get(each)?.endsForGood === true) return true
+    return false
+  }
+
   #mayStart(row: Row, source: Sequence): boolean {
     const { deliveries } = this.#host.state
     const status = deliveries.status[row]
     if (deliveries.source[row] !== source || this.#live.has(row)) return false
+    if (deliveries.caller[row] !== 0 && this.#isGivenUp(row)) return false
     const now = this.#host.clock.now()
     const deadline = deliveries.deadline[row] as number
     if (deadline !== 0 && now >= deadline) return false

@@ -15,7 +15,12 @@ function world(host: Partial<WaitHost> = {}) {
   run.openWait('@wait answer.given#0', 'answer.given')
   const place = { row: 1, source: run.source, command: '@wait answer.given#0' }
   let reads = 0
-  const engine = { read: async () => (reads++, []) } as unknown as Engine
+  const engine = {
+    read: async () => {
+      reads++
+      return []
+    },
+  } as unknown as Engine
   const waits = new EventWaits({
     state,
     engine,

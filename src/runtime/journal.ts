@@ -24,7 +24,7 @@ export interface Journal {
 /** How a passed `ctx.patched` stands on the log; it is no outcome that anyone waits for. */
 export const PATCHED = '@patched '
 
-/** How the claimed key of a delivery stands on the log (dedupe.ts); nothing that the handler asks for either. */
+/** How the claimed key of a delivery stands on the log (claim-dedupe-key.ts); nothing that the handler asks for either. */
 export const DEDUPED = '@dedupe#0'
 
 /** What stands in a journal without the handler having asked for it. */

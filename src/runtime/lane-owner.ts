@@ -28,6 +28,8 @@ export interface OwnerHost {
   readonly clock: Clock
   readonly logger: Logger
   laneGuard(): Guard
+  /** Stops what runs of a delivery, and of what it has called. */
+  giveUp(row: Row): void
   append(commit: CommitDraft): Promise<AppendOutcome>
 }
 
@@ -61,6 +63,8 @@ export class LaneOwner {
         return
       case 'expire-delivery': {
         const header = rowHeader(state, decision.row, time)
+        // No guard of its commits would tell: what it wrote before comes before its end, and it writes nothing after.
+        this.#host.giveUp(decision.row)
         const expired = fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 })
         this.#write(`expire ${this.#nameOf(decision.row)}`, [expired], [this.#workHead(decision.row)])
         return

@@ -11,11 +11,11 @@ import type { BranchCommand, Command, StepCommand, WaitCommand } from './command
 import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
 import type { Gather } from './gather.ts'
-import { routeRecord } from './perform-route.ts'
 import { queueFull } from './queue-full.ts'
 import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
 import type { Run } from './run.ts'
+import { routeRecord } from './route-record.ts'
 import { runStep } from './run-step.ts'
 
 export function performCommands(run: Run, asked: readonly Asked[]): void {

@@ -1,4 +1,4 @@
-import { isQueueFull, pendingMaxOf } from '../coordination/availability.ts'
+import { isQueueFull, pendingMaxOf } from '../coordination/unavailability.ts'
 import { agentNamed, type SpineState } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 

@@ -2,7 +2,7 @@
  * `ctx.route` as a handler wrote it: its rules checked, and a recorded decision read back.
  *
  * Job: turn what was written into rules that `coordination/route.ts` decides, and a recorded target into the agent that the
- * handler named. Not its job: the choice itself, and recording it (`perform-route.ts`).
+ * handler named. Not its job: the choice itself, and recording it (`route-record.ts`).
  */
 import type { AnyAgent } from '../agent/agent.ts'
 import type { RouteRule } from '../coordination/route.ts'

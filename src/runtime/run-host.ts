@@ -1,6 +1,6 @@
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { AnyHandler } from '../agent/agent.ts'
-import type { Unavailability } from '../coordination/availability.ts'
+import type { Unavailability } from '../coordination/unavailability.ts'
 import type { FailureDecision } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
@@ -54,6 +54,10 @@ export interface RunHost {
   requestSlot(run: Run): void
   slotFreed(run: Run): void
   runOver(run: Run): void
+  /** It was ended from outside; code of it may still execute. */
+  runStopped(run: Run): void
+  /** A run ends for good, and its end is on the way: what it has called, and nobody waits for, stops. */
+  giveUpCalls(run: Run): void
   /** A delivery whose key is parked joins its dead letters. */
   park(row: Row): void
   /** A line for people; `undefined` for a pause. */

@@ -15,17 +15,17 @@
  * X4  Only an attempt that is not over appends an end.
  * X5  An effect that had started is finished before its run ends well, also when the handler does not wait for it.
  */
-import { decideFailure } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
-import { findFirst } from './dedupe.ts'
+import { claimDedupeKey } from './claim-dedupe-key.ts'
+import { effectsDone } from './effects-done.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
+import { failureRecord } from './failure-record.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { isUnasked, type Journal, NO_JOURNAL, journalOf, takenBy } from './journal.ts'
@@ -36,7 +36,7 @@ import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
 import type { Outcome, Replay } from './replay.ts'
 import type { RunHost } from './run-host.ts'
-import { RunningTime } from './running-time.ts'
+import { RunningTime, timeoutError } from './running-time.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
 
@@ -57,6 +57,13 @@ export class Run {
 
   /** The end of its request is not its end. */
   readonly #observes: boolean
+  /** What its delivery is ordered by; empty for unordered work. */
+  readonly orderKey: string
+  /** Its last commit ends the delivery, whatever is open of it: what it has called is given up. */
+  endsForGood = false
+  /** It was stopped from outside, and the last of what it had begun has come to rest. */
+  onRest: (() => void) | undefined
+
   #stopSignal: LazySignal | undefined
   readonly #header: Omit<RecordHeader, 'type'>
   readonly #runningTime: RunningTime
@@ -80,6 +87,7 @@ export class Run {
     this.agent = agent
     this.row = row
     this.source = source
+    this.orderKey = host.state.deliveries.key[row] as string
     this.#header = rowHeader(host.state, row, 0)
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
@@ -111,7 +119,7 @@ export class Run {
     this.#basis = this.host.state.runs.get(this.row)?.basis ?? 0
     this.#standRecorded = this.#basis !== 0
     this.#basis ||= this.host.state.at
-    const first = await findFirst(this)
+    const first = await claimDedupeKey(this)
     if (first === undefined) return true
     if (first === 'over' || this.isOver) return false
     this.#beginEnding()
@@ -204,6 +212,11 @@ export class Run {
     if (this.isOver) return
     this.#abort(reason)
     this.#over()
+    this.host.runStopped(this)
+  }
+
+  get hasEffects(): boolean {
+    return this.#effects !== undefined && this.#effects.size > 0
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */
@@ -318,6 +331,7 @@ export class Run {
 
   /** Something may have changed for the handler: look once it has come to rest. */
   wake(): void {
+    if (this.busy === 0) this.onRest?.()
     if (this.#wakePending || this.phase !== 'running') return
     this.#wakePending = true
     afterMicrotasks(() => {
@@ -375,7 +389,7 @@ export class Run {
       void this.#pause(mismatch)
       return
     }
-    const error = this.#timeoutError()
+    const error = timeoutError(this.agent)
     this.#abort(error)
     void this.fail(error)
   }
@@ -398,7 +412,7 @@ export class Run {
     else
       void this.#effectsDone().then((done) => {
         if (done) this.#complete(execution, result.value)
-        else void this.fail(this.#timeoutError())
+        else void this.fail(timeoutError(this.agent))
       })
   }
 
@@ -420,15 +434,20 @@ export class Run {
   #commitEnd(records: readonly NewRecord[]): void {
     if (this.isOver) return
     this.isConcluded = true
+    this.endsForGood = true
     this.host.startedRuns.settled(this)
     const commit = { guards: this.#guards(true), records: this.#withMarkers(records) }
     this.host.post(commit, (outcome, error) => {
       // In the usual case the fold has told it already.
       if (this.isOver) return
-      if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) void this.fail(error)
-      else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
+      if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) {
+        this.endsForGood = false
+        void this.fail(error)
+      } else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
       else this.#over()
     })
+    // The log refuses what is too large at once; from here on this end is ahead of whatever the called ones would write.
+    if (this.endsForGood) this.host.giveUpCalls(this)
   }
 
   /** Ends the attempt as failed. */
@@ -437,7 +456,11 @@ export class Run {
     this.#beginEnding()
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
-    await this.#conclude([this.#failureRecord(error)])
+    const record = failureRecord(this, error, this.#execution?.came(error) ?? {})
+    this.endsForGood = record.type === 'spine.delivery.dead'
+    const concluded = this.#conclude([record])
+    if (this.endsForGood) this.host.giveUpCalls(this)
+    await concluded
     this.#abort(error)
     this.#over()
   }
@@ -446,29 +469,6 @@ export class Run {
   async #conclude(records: readonly NewRecord[]): Promise<void> {
     this.isConcluded = true
     await this.append(records)
-  }
-
-  #failureRecord(error: unknown): NewRecord {
-    const { host, agent } = this
-    const failure = failureOf(error)
-    const came = this.#execution?.came(error) ?? {}
-    const header = headerNow(this)
-    const { attempts: attemptsMax, delayMsMin, delayMsMax } = agent.retry
-    const decision = decideFailure({
-      failedBefore: host.state.deliveries.attempt[this.row] as number,
-      attemptsMax,
-      delayMsMin,
-      delayMsMax,
-      failure,
-      retryAfterMs: failure.retryAfterMs,
-      now: header.time,
-      random: host.random,
-    })
-    host.reportFailure(this, failure, decision)
-    if (decision.kind === 'dead')
-      return fact('spine.delivery.dead', header, { attempts: decision.attempts, error: failure, ...came })
-    const { attempt, due } = decision
-    return fact('spine.delivery.retried', header, { attempt, due, error: failure, ...came })
   }
 
   async #pause(error: SpineError): Promise<void> {
@@ -488,30 +488,8 @@ export class Run {
     if (running) this.#releaseSlot()
   }
 
-  #timeoutError(): SpineError {
-    return new SpineError('SPINE_TIMEOUT', `${this.agent.name} ran longer than ${this.agent.timeoutMs} ms.`, {
-      limit: this.agent.timeoutMs,
-      fix: "Hand 'signal' to what the steps call, give effects a timeout of their own, or raise the agent's timeout.",
-    })
-  }
-
-  /** Effects are finished, but not waited for without end: false when the agent's timeout has passed once more. */
-  async #effectsDone(): Promise<boolean> {
-    if (this.#effects === undefined || this.#effects.size === 0) return true
-    const { clock } = this.host
-    let timer: Timer | undefined
-    const late = new Promise<false>((resolve) => {
-      timer = clock.setTimer(clock.now() + this.agent.timeoutMs, () => resolve(false))
-    })
-    const done = this.#allEffects(this.#effects)
-    const inTime = await Promise.race([done, late])
-    timer?.cancel()
-    return inTime
-  }
-
-  async #allEffects(effects: Set<Promise<unknown>>): Promise<true> {
-    while (effects.size > 0) await Promise.allSettled([...effects])
-    return true
+  #effectsDone(): Promise<boolean> {
+    return effectsDone(this.#effects, this.host.clock, this.agent.timeoutMs)
   }
 
   #over(): void {

@@ -10,7 +10,8 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
-import { type Unavailability, whyUnavailable } from '../coordination/availability.ts'
+import { type Unavailability, whyUnavailable } from '../coordination/unavailability.ts'
+import { calledWork } from '../coordination/called-work.ts'
 import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
@@ -53,6 +54,8 @@ export interface RuntimeOptions {
   readonly interception?: Interception | undefined
 }
 
+const GIVEN_UP = new SpineError('SPINE_REQUEST_CANCELLED', 'Whoever asked for the work has ended.')
+const EXPIRED = new SpineError('SPINE_EXPIRED', 'The deadline of the work passed.')
 const RESTARTED = new SpineError('SPINE_REQUEST_CANCELLED', 'The run was started over.')
 
 export class Runtime implements RunHost {
@@ -161,6 +164,11 @@ export class Runtime implements RunHost {
   /** Whether no slot is free for a further run of this agent. */
   isBusy(agent: string): boolean {
     return this.#dispatcher.isBusy(agent)
+  }
+
+  /** Whether a delivery waits for code of an earlier one of its key, which was stopped. */
+  isHeldByStopped(row: Row): boolean {
+    return this.#dispatcher.isHeldByStopped(row)
   }
 
   get liveRuns(): Iterable<Run> {
@@ -297,6 +305,20 @@ export class Runtime implements RunHost {
   runOver(run: Run): void {
     this.#dispatcher.runOver(run)
     this.#onRunRests()
+  }
+
+  runStopped(run: Run): void {
+    this.#dispatcher.runStopped(run)
+  }
+
+  giveUpCalls(run: Run): void {
+    // Most runs call nobody, and need no walk.
+    if (!this.state.runs.has(run.row)) return
+    for (const row of calledWork(this.state, run.row)) this.runOf(row)?.stop(GIVEN_UP)
+  }
+
+  giveUp(row: Row): void {
+    for (const each of [row, ...calledWork(this.state, row)]) this.runOf(each)?.stop(EXPIRED)
   }
 
   reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void {

@@ -82,6 +82,8 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
     }
   if (run === undefined && isHeldByPause(state, row)) return pausedAgent(agentOf(state, row))
   const { name } = agentOf(state, row)
+  if (run === undefined && runtime.isHeldByStopped(row))
+    return { why: 'behind its key', detail: 'code of the one before it, which was stopped, still executes' }
   if (runtime.isBusy(name)) return { why: 'slots busy', detail: `every slot of '${name}' is taken` }
   return run === undefined ? { why: 'ready' } : { why: 'suspended' }
 }

@@ -47,6 +47,18 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'Day 2: shipping is joining',
     'Day 2: still missing order.packed: tell the shop.',
   ],
+  '06-route': [
+    'When do you open? → auto-reply: At nine.',
+    'Does it fit my boiler? → specialist: Probably. I have looked it up: yes.',
+    'My kitchen is under water! → person: I call you back in a minute.',
+    'The specialist is on holiday.',
+    'Does it fit my boiler? → person: I call you back in a minute.',
+    'What the log says of the decisions:',
+    '  0.97 → auto-reply',
+    '  0.71 → specialist (auto-reply: below)',
+    '  null → person (auto-reply: no number, specialist: no number)',
+    '  0.71 → person (auto-reply: below, specialist: paused)',
+  ],
 }
 
 const names = readdirSync(join(ROOT, 'examples'))

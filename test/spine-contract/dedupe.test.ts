@@ -1,4 +1,4 @@
-import { agent, event, SpineError } from 'event-spine'
+import { agent, event, type SpineError } from 'event-spine'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { Answer, Numbered, Question, quickly } from '../support/vocabulary.ts'

@@ -1,4 +1,4 @@
-import { agent, event, SpineError } from 'event-spine'
+import { agent, event, type SpineError } from 'event-spine'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { Answer, deferred, Inquiry, Question, quickly } from '../support/vocabulary.ts'
@@ -14,9 +14,9 @@ const answering = (target: typeof Auto | typeof Expert | typeof Human) =>
   (target as typeof Auto).handle(async () => ({ answer: target.name }))
 
 describeOnEachEngine('ctx.route', (world) => {
-  const deskBy = (answers: string[], valueOf = (score: number | null): number | null | undefined => score) =>
+  const deskBy = (answers: string[], scoreOf = (score: number | null): number | null | undefined => score) =>
     agent('desk', { on: Scored, retry: quickly(1) }, async (evt, ctx) => {
-      const target = await ctx.route(valueOf(evt.data.score), [
+      const target = await ctx.route(scoreOf(evt.data.score), [
         { atLeast: 0.9, to: Auto },
         { atLeast: 0.5, to: Expert },
         { else: Human },
@@ -88,7 +88,7 @@ describeOnEachEngine('ctx.route', (world) => {
     const waiting = await spine.settled(request, { within: 30 })
     expect(waiting).toMatchObject({ status: 'open', waiting: [{ agent: 'human', why: 'agent paused' }] })
     const [decided] = (await world.records(spine)).filter(({ type }) => type === 'spine.route.decided')
-    expect((decided?.data as { rejected: object }).rejected).toEqual([
+    expect(decided?.data).toHaveProperty('rejected', [
       { rule: 0, target: 'gone', why: 'absent' },
       { rule: 1, target: 'never-heard-of', why: 'unknown' },
       { rule: 2, target: 'auto', why: 'paused' },

@@ -19,8 +19,8 @@ import { requireId } from './require-id.ts'
 import type { Run } from './run.ts'
 import { toEvent } from './to-event.ts'
 
-/** The delivery that came first, unless it is this one; `'over'` when the run has ended meanwhile. */
-export async function findFirst(run: Run): Promise<Sequence | undefined | 'over'> {
+/** The source of the delivery that came first; `undefined` when it is this one, `'over'` when the run has ended meanwhile. */
+export async function claimDedupeKey(run: Run): Promise<Sequence | undefined | 'over'> {
   const { host, agent } = run
   if (host.state.runs.get(run.row)?.commands.has(DEDUPED) === true) return undefined
   const name = await keyOf(run)
