@@ -83,7 +83,8 @@ async function commit(
 ): Promise<void> {
   try {
     const outcome = await run.append(records)
-    if (outcome === undefined) return
+    // Stopped meanwhile: what was announced and not begun is left to whoever comes next, if anyone does.
+    if (outcome === undefined || run.isOver) return
     for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
   } catch (error) {
     void run.fail(error)

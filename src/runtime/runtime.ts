@@ -347,7 +347,7 @@ export class Runtime implements RunHost {
 
   /**
    * Starts nothing more; runs that hold a slot get until `drainMs` to end. What is not done by then goes on with the
-   * next owner: an effect that has started is run again there, with its key and `maybeDone`.
+   * next owner: an effect that still runs is run again there, with its key and `maybeDone`.
    */
   async stop(drainMs: number): Promise<void> {
     const reason = new SpineError('SPINE_CLOSED', 'The spine is closing.')
@@ -357,6 +357,8 @@ export class Runtime implements RunHost {
     this.#timer?.cancel()
     for (const run of [...this.liveRuns]) run.stop(reason)
     if (this.#failure === undefined) {
+      // An effect that has returned is written down while the lane is held; one more turn brings it to the appender.
+      if (this.effectsUnderWay.size > 0) await new Promise((resolve) => setImmediate(resolve))
       // Behind everything that was asked for before: when it has been folded, so has all of that.
       const record = fact('spine.lane.released', systemHeader(this.clock.now()), { lane: LANE })
       await this.append({ guards: [this.laneGuard()], records: [record] }).catch(() => undefined)

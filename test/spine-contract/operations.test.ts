@@ -255,6 +255,24 @@ describeOnEachEngine('operating a spine', (world) => {
     expect((await world.records(two)).filter((record) => record.type === 'spine.lane.released')).toHaveLength(1)
   })
 
+  it('whenever it is closed, no effect that returns at once is done twice: it is written down, or not begun', async () => {
+    for (let moment = 0; moment < 24; moment++) {
+      const done: string[] = []
+      const worker = agent('worker', { on: Numbered, order: 'none' }, async (evt, ctx) => {
+        await ctx.step('do', () => void done.push(`${moment}/${evt.data.n}`), { effect: true })
+        await ctx.step('do more', () => void done.push(`${moment}/${evt.data.n}/more`), { effect: true })
+      })
+      const one = await world.open({ agents: [worker] })
+      const all = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((n) => one.publish(Numbered, { n })))
+      for (let turn = 0; turn < moment; turn++) await new Promise((resolve) => setImmediate(resolve))
+      await one.close({ drain: 0 })
+      const two = await world.open({ agents: [worker] })
+      for (const { request } of all) expect((await two.settled(request)).status).toBe('done')
+      expect({ moment, done: done.length, different: new Set(done).size }).toEqual({ moment, done: 16, different: 16 })
+      await two.close()
+    }
+  })
+
   it('close is bounded though an effect hangs, and the next owner runs it again with its key and maybeDone', async () => {
     const tries: { key: string; maybeDone: boolean }[] = []
     const hanging = agent('hanging', { on: Inquiry }, async (_evt, ctx) => {
