@@ -1,3 +1,4 @@
+import type { LogRecord } from 'event-spine'
 import type { Evidence } from '../history.ts'
 import { greetingOf } from '../office.ts'
 import type { Finding } from './index.ts'

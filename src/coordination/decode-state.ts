@@ -5,15 +5,16 @@
  */
 import type { SystemData } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
-import { type Row, STATUS, type Status } from './delivery-table.ts'
 import { addLetter } from './dead-letters.ts'
+import { type Row, STATUS, type Status } from './delivery-table.ts'
 import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
 import { addGather } from './gather.ts'
 import type { JoinRound, JoinSpec } from './join-rounds.ts'
 import { subscribe, targetIndex } from './registrations.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
 import { applyTerms, typeIndex } from './terms.ts'
-import { beginWait, type WaitState } from './waits.ts'
+import type { WaitState } from './wait-index.ts'
+import { beginWait } from './waits.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
 export const STATE_VERSION = 2

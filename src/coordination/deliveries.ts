@@ -10,10 +10,10 @@
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { isHeldByCaller } from './call-cycles.ts'
-import { STATUS, type Row } from './delivery-table.ts'
+import { type Row, STATUS } from './delivery-table.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
-import { forgetWaits } from './waits.ts'
+import { forgetWaits } from './wait-index.ts'
 
 export interface Opening {
   /** The record that opens it; its header gives session, request, key, hops and deadline. */

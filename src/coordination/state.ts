@@ -8,16 +8,17 @@
  * S2  It holds open work only; what is at rest is looked up in the log.
  * S3  `marks` and `due` are not state: they tell the process that decides what changed, and may be absent.
  */
+
+import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { SystemData } from '../event/catalogue.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
+import type { RunGathers } from './gather.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
-import type { RunGathers } from './gather.ts'
 import { RequestTable } from './request-table.ts'
-import { WaitIndex, type WaitState } from './waits.ts'
+import { WaitIndex, type WaitState } from './wait-index.ts'
 
 export interface AgentState {
   name: string

@@ -7,77 +7,16 @@
  *
  * W1  The fold never looks into an event: it tells who might be waiting for it, and the owner records what it found.
  * W2  Every event that follows the opening is told to every open wait of its session and type, so none is lost.
- * W3  The index holds exactly the open waits of open deliveries; it is not encoded, because the journals say it.
+ * W3  in `wait-index.ts`.
  * W4  What a wait has taken, the same agent is not given a second time, unless it has begun with it already.
  */
-import type { LogRecord } from '../event/record.ts'
+
 import type { SystemData } from '../event/catalogue.ts'
+import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { Json } from '../kernel/json.ts'
 import { endCommand, endDelivery } from './deliveries.ts'
 import type { Row } from './delivery-table.ts'
 import type { Command, RunState, SpineState } from './state.ts'
-
-/** What is waited for, as the opening record tells it. */
-export interface WaitState {
-  /** The type of the event. */
-  readonly event: string
-  /** Only events above it count. */
-  readonly after: Sequence
-  /** Only events with this cause. */
-  readonly cause?: Sequence
-  /** Part of the data. */
-  readonly match?: Json
-}
-
-export interface Waiter {
-  readonly row: Row
-  readonly command: string
-}
-
-/** Open waits by session and type. */
-export class WaitIndex {
-  readonly #byPlace = new Map<string, Waiter[]>()
-  #size = 0
-
-  get size(): number {
-    return this.#size
-  }
-
-  waiting(session: string, type: string): readonly Waiter[] {
-    return this.#byPlace.get(place(session, type)) ?? NOBODY
-  }
-
-  /** Whether anybody, in whatever session, waits for this type. For questions of people: it looks at all of them. */
-  hears(type: string): boolean {
-    for (const key of this.#byPlace.keys()) if (key.endsWith(`\0${type}`)) return true
-    return false
-  }
-
-  add(session: string, type: string, waiter: Waiter): void {
-    const key = place(session, type)
-    const waiters = this.#byPlace.get(key)
-    if (waiters === undefined) this.#byPlace.set(key, [waiter])
-    else waiters.push(waiter)
-    this.#size++
-  }
-
-  remove(session: string, type: string, { row, command }: Waiter): void {
-    const key = place(session, type)
-    const waiters = this.#byPlace.get(key) ?? []
-    const left = waiters.filter((waiter) => waiter.row !== row || waiter.command !== command)
-    this.#size -= waiters.length - left.length
-    if (left.length === 0) this.#byPlace.delete(key)
-    else this.#byPlace.set(key, left)
-  }
-}
-
-const NOBODY: readonly Waiter[] = []
-
-/** No id holds U+0000. */
-function place(session: string, type: string): string {
-  return `${session}\0${type}`
-}
 
 export function openWait(state: SpineState, row: Row, run: RunState, record: LogRecord): void {
   const data = record.data as unknown as SystemData<'spine.wait.opened'>
@@ -112,12 +51,6 @@ export function endWait(state: SpineState, row: Row, record: LogRecord): void {
   if (command?.wait === undefined || command.ended !== 0) return
   state.waits.remove(state.deliveries.session[row] as string, command.wait.event, { row, command: name })
   endCommand(state, row, name, command, record, true)
-}
-
-/** The run is over, or starts anew. */
-export function forgetWaits(state: SpineState, session: string, row: Row, run: RunState): void {
-  for (const [command, { wait, ended }] of run.commands)
-    if (wait !== undefined && ended === 0) state.waits.remove(session, wait.event, { row, command })
 }
 
 /** W4 */

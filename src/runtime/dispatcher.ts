@@ -329,9 +329,13 @@ export class Dispatcher {
 
   /** One of its callers ends for good: so does this, as soon as that is folded. */
   #isGivenUp(row: Row): boolean {
-    const { caller } = this.#host.state.deliveries
-    for (let each = caller[row] as Row; each !== 0; each = caller[each] as Row)
-      if (this.#live.get(each)?.endsForGood === true) return true
+    const { deliveries, runs } = this.#host.state
+    let called = row
+    for (let each = deliveries.caller[row] as Row; each !== 0; each = deliveries.caller[each] as Row) {
+      const call = runs.get(each)?.calls.get(deliveries.call[called] as Sequence)
+      if (this.#live.get(each)?.givesUp(call) === true) return true
+      called = each
+    }
     return false
   }
 

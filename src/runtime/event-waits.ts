@@ -10,7 +10,7 @@
 import type { Place } from '../coordination/decide.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
 import type { SpineState } from '../coordination/state.ts'
-import type { WaitState } from '../coordination/waits.ts'
+import type { WaitState } from '../coordination/wait-index.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Clock } from '../kernel/clock.ts'

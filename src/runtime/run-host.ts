@@ -1,9 +1,9 @@
-import type { AnyEventType } from '../agent/event-type.ts'
 import type { AnyHandler } from '../agent/agent.ts'
-import type { Unavailability } from '../coordination/unavailability.ts'
+import type { AnyEventType } from '../agent/event-type.ts'
 import type { FailureDecision } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
+import type { Unavailability } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -56,8 +56,8 @@ export interface RunHost {
   runOver(run: Run): void
   /** It was ended from outside; code of it may still execute. */
   runStopped(run: Run): void
-  /** A run ends for good, and its end is on the way: what it has called, and nobody waits for, stops. */
-  giveUpCalls(run: Run): void
+  /** A run ends for good, and its end is on the way: what it has called stops, save what outlives it. */
+  giveUpCalls(row: Row, outliving: ReadonlySet<string> | undefined): void
   /** A delivery whose key is parked joins its dead letters. */
   park(row: Row): void
   /** A line for people; `undefined` for a pause. */

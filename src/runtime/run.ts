@@ -16,26 +16,29 @@
  * X5  An effect that had started is finished before its run ends well, also when the handler does not wait for it.
  */
 import type { Row } from '../coordination/delivery-table.ts'
+import { callsToFinish } from '../coordination/gather.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
 import { claimDedupeKey } from './claim-dedupe-key.ts'
-import { effectsDone } from './effects-done.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
 import { failureRecord } from './failure-record.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { isUnasked, type Journal, NO_JOURNAL, journalOf, takenBy } from './journal.ts'
+import { isUnasked, type Journal, journalOf, NO_JOURNAL } from './journal.ts'
 import { runGuards } from './lane.ts'
 import { LazySignal } from './lazy-signal.ts'
 import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
+import { receivedOutcome } from './received-outcome.ts'
 import type { Outcome, Replay } from './replay.ts'
 import type { RunHost } from './run-host.ts'
+import { RunEffects } from './run-effects.ts'
+import { RunStanding } from './run-standing.ts'
 import { RunningTime, timeoutError } from './running-time.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
@@ -61,6 +64,8 @@ export class Run {
   readonly orderKey: string
   /** Its last commit ends the delivery, whatever is open of it: what it has called is given up. */
   endsForGood = false
+  /** Open calls that its good end leaves to themselves. */
+  #outliving: ReadonlySet<string> | undefined
   /** It was stopped from outside, and the last of what it had begun has come to rest. */
   onRest: (() => void) | undefined
 
@@ -73,13 +78,9 @@ export class Run {
   #early: Outcome[] = []
   /** Outcomes up to here were given to a handler run from the top. */
   #replayedTo: Sequence = 0
-  #basis: Sequence = 0
-  /** Cancels up to here belong to an earlier life of the delivery. */
-  #startedAt: Sequence = 0
-  #standRecorded = false
+  readonly #standing = new RunStanding()
   #wakePending = false
-  /** Effects that have started: the end waits for them. */
-  #effects: Set<Promise<unknown>> | undefined
+  readonly #effects = new RunEffects()
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
@@ -115,10 +116,8 @@ export class Run {
 
   /** A duplicate ends here, and its handler is not entered. */
   async #isFirst(): Promise<boolean> {
-    this.#startedAt = this.host.state.at
-    this.#basis = this.host.state.runs.get(this.row)?.basis ?? 0
-    this.#standRecorded = this.#basis !== 0
-    this.#basis ||= this.host.state.at
+    const { state } = this.host
+    this.#standing.enter(state.at, state.runs.get(this.row)?.basis ?? 0)
     const first = await claimDedupeKey(this)
     if (first === undefined) return true
     if (first === 'over' || this.isOver) return false
@@ -137,9 +136,7 @@ export class Run {
       return
     }
     this.#envelope = envelope
-    this.#startedAt = host.state.at
-    this.#basis = journal.basis || host.state.at
-    this.#standRecorded = journal.basis !== 0
+    this.#standing.enter(host.state.at, journal.basis)
     this.#runningTime.begin()
     if (!this.isCareful) host.startedRuns.entered(this)
     this.#enter(new Execution(this, envelope, journal, this.#early))
@@ -148,34 +145,12 @@ export class Run {
   /** The fold tells of an outcome. */
   receive(command: string, record: LogRecord): void {
     if (this.isOver || isUnasked(command)) return
-    const outcome = this.#outcomeOf(command, record)
+    const outcome = receivedOutcome(this, command, record)
     if (this.#execution === undefined) {
       this.#early.push(outcome)
       return
     }
     this.#execution.replay.receive(outcome)
-    this.stirred()
-  }
-
-  /** A wait gives its event, which may have to be read. */
-  #outcomeOf(command: string, record: LogRecord): Outcome {
-    const taken = takenBy(record)
-    if (taken === undefined) return { command, record }
-    const outcome: Outcome = { command, record, event: this.host.records.recent(taken) }
-    if (outcome.event === undefined) void this.#loadEvent(outcome, taken)
-    return outcome
-  }
-
-  async #loadEvent(outcome: Outcome, sequence: Sequence): Promise<void> {
-    outcome.isLoading = true
-    this.busy++
-    try {
-      outcome.event = await this.host.records.get(sequence)
-    } catch (error) {
-      void this.fail(error)
-    }
-    outcome.isLoading = false
-    this.busy--
     this.stirred()
   }
 
@@ -215,8 +190,13 @@ export class Run {
     this.host.runStopped(this)
   }
 
+  /** Its end, which is on the way, ends this call of it. */
+  givesUp(call: string | undefined): boolean {
+    return this.endsForGood && (call === undefined || this.#outliving?.has(call) !== true)
+  }
+
   get hasEffects(): boolean {
-    return this.#effects !== undefined && this.#effects.size > 0
+    return this.#effects.any
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */
@@ -251,9 +231,7 @@ export class Run {
 
   /** On the first journal record of the run: where it stands. Later ones say nothing. */
   stand(): { readonly basis?: number; readonly version?: string } {
-    if (this.#standRecorded) return {}
-    this.#standRecorded = true
-    return { basis: this.#basis, version: this.agent.version }
+    return this.#standing.told(this.agent.version)
   }
 
   /**
@@ -288,7 +266,7 @@ export class Run {
 
   #guards(request: boolean): readonly Guard[] {
     const lane = this.host.laneGuard()
-    return request ? runGuards(lane, this.#header, this.agent, this.#startedAt, this.#observes) : [lane]
+    return request ? runGuards(lane, this.#header, this.agent, this.#standing.since, this.#observes) : [lane]
   }
 
   #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
@@ -300,9 +278,7 @@ export class Run {
 
   /** Keeps the end of the run waiting until a started effect has its outcome on the log. */
   trackEffect(effect: Promise<unknown>): void {
-    this.#effects ??= new Set()
     this.#effects.add(effect)
-    void effect.finally(() => this.#effects?.delete(effect))
   }
 
   /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
@@ -408,7 +384,7 @@ export class Run {
     const started = execution.replay.takeStartedEffects()
     if (started.length > 0) performCommands(this, started)
     this.#beginEnding()
-    if (this.#effects === undefined || this.#effects.size === 0) this.#complete(execution, result.value)
+    if (!this.#effects.any) this.#complete(execution, result.value)
     else
       void this.#effectsDone().then((done) => {
         if (done) this.#complete(execution, result.value)
@@ -435,6 +411,8 @@ export class Run {
     if (this.isOver) return
     this.isConcluded = true
     this.endsForGood = true
+    const journal = this.host.state.runs.get(this.row)
+    if (journal?.gathers !== undefined) this.#outliving = callsToFinish(journal)
     this.host.startedRuns.settled(this)
     const commit = { guards: this.#guards(true), records: this.#withMarkers(records) }
     this.host.post(commit, (outcome, error) => {
@@ -447,7 +425,7 @@ export class Run {
       else this.#over()
     })
     // The log refuses what is too large at once; from here on this end is ahead of whatever the called ones would write.
-    if (this.endsForGood) this.host.giveUpCalls(this)
+    if (this.endsForGood) this.host.giveUpCalls(this.row, this.#outliving)
   }
 
   /** Ends the attempt as failed. */
@@ -459,7 +437,7 @@ export class Run {
     const record = failureRecord(this, error, this.#execution?.came(error) ?? {})
     this.endsForGood = record.type === 'spine.delivery.dead'
     const concluded = this.#conclude([record])
-    if (this.endsForGood) this.host.giveUpCalls(this)
+    if (this.endsForGood) this.host.giveUpCalls(this.row, this.#outliving)
     await concluded
     this.#abort(error)
     this.#over()
@@ -489,7 +467,7 @@ export class Run {
   }
 
   #effectsDone(): Promise<boolean> {
-    return effectsDone(this.#effects, this.host.clock, this.agent.timeoutMs)
+    return this.#effects.done(this.host.clock, this.agent.timeoutMs)
   }
 
   #over(): void {

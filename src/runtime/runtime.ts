@@ -10,12 +10,12 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
-import { type Unavailability, whyUnavailable } from '../coordination/unavailability.ts'
 import { calledWork } from '../coordination/called-work.ts'
 import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
 import { agentNamed, type Mark } from '../coordination/state.ts'
+import { type Unavailability, whyUnavailable } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { LogRecord, NewRecord } from '../event/record.ts'
@@ -28,21 +28,21 @@ import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
 import { CallsOnTheWay } from './calls-on-the-way.ts'
-import { EventWaits } from './event-waits.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { EventWaits } from './event-waits.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
 import { LANE, LANE_HEAD } from './lane.ts'
 import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
-import { changedRegistrations, requireNoCircle } from './registrations.ts'
 import { Records } from './records.ts'
+import { changedRegistrations, requireNoCircle } from './registrations.ts'
+import { RequestEnds } from './request-ends.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
 import { SessionStates } from './session-states.ts'
 import { Snapshots } from './snapshots.ts'
-import { RequestEnds } from './request-ends.ts'
 import { StartedRuns } from './started-runs.ts'
 
 export interface RuntimeOptions {
@@ -311,10 +311,10 @@ export class Runtime implements RunHost {
     this.#dispatcher.runStopped(run)
   }
 
-  giveUpCalls(run: Run): void {
+  giveUpCalls(caller: Row, outliving: ReadonlySet<string> | undefined): void {
     // Most runs call nobody, and need no walk.
-    if (!this.state.runs.has(run.row)) return
-    for (const row of calledWork(this.state, run.row)) this.runOf(row)?.stop(GIVEN_UP)
+    if (!this.state.runs.has(caller)) return
+    for (const row of calledWork(this.state, caller, outliving)) this.runOf(row)?.stop(GIVEN_UP)
   }
 
   giveUp(row: Row): void {

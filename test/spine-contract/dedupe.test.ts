@@ -143,7 +143,7 @@ describeOnEachEngine('an agent with dedupe', (world) => {
     expect((await spine.settled(request)).status).toBe('failed')
     const letters = await spine.deadLetters.list()
     expect(letters.map((letter) => [letter.agent, letter.attempts, letter.error.code]).sort()).toEqual([
-      ['empty', 2, 'SPINE_OPTION_INVALID'],
+      ['empty', 1, 'SPINE_OPTION_INVALID'],
       ['numbered', 2, 'SPINE_OPTION_INVALID'],
       ['throwing', 2, 'SPINE_HANDLER_FAILED'],
     ])
