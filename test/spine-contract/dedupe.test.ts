@@ -144,7 +144,7 @@ describeOnEachEngine('an agent with dedupe', (world) => {
     const letters = await spine.deadLetters.list()
     expect(letters.map((letter) => [letter.agent, letter.attempts, letter.error.code]).sort()).toEqual([
       ['empty', 1, 'SPINE_OPTION_INVALID'],
-      ['numbered', 2, 'SPINE_OPTION_INVALID'],
+      ['numbered', 1, 'SPINE_OPTION_INVALID'],
       ['throwing', 2, 'SPINE_HANDLER_FAILED'],
     ])
     expect(entered).toBe(0)

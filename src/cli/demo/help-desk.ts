@@ -12,8 +12,14 @@ export interface HelpDeskOptions {
   think(): Promise<void>
 }
 
-/** Goes on until the spine closes. What was wanted before this process began, and not answered, is answered first. */
-export async function staffHelpDesk({ spine, think }: HelpDeskOptions): Promise<void> {
+/** Rejects when the spine closes, or an answer fails. What was wanted before this process began is answered first. */
+export function staffHelpDesk(options: HelpDeskOptions): Promise<never> {
+  return new Promise((_, reject) => {
+    staff(options, reject).catch(reject)
+  })
+}
+
+async function staff({ spine, think }: HelpDeskOptions, onFailure: (error: unknown) => void): Promise<void> {
   const answered = new Set<number>()
   for await (const { cause } of spine.log.read({ types: [HelpGiven.type] })) answered.add(cause)
   const answer = async (wanted: LogRecord) => {
@@ -27,7 +33,7 @@ export async function staffHelpDesk({ spine, think }: HelpDeskOptions): Promise<
   let head = 0
   for await (const wanted of spine.log.read({ types: [HelpWanted.type] })) {
     head = wanted.sequence
-    void answer(wanted)
+    answer(wanted).catch(onFailure)
   }
-  for await (const record of spine.log.tail({ after: head })) void answer(record)
+  for await (const record of spine.log.tail({ after: head })) answer(record).catch(onFailure)
 }
