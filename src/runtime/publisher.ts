@@ -160,7 +160,11 @@ export class Publisher {
   }
 
   async #causeOf(sequence: number): Promise<LogRecord> {
-    const known = Number.isSafeInteger(sequence) && sequence >= 1 && sequence <= this.#runtime.state.at
+    const isPlace = Number.isSafeInteger(sequence) && sequence >= 1
+    // Another process, or another reader of this file, may have told of it before the fold of this one came to it.
+    if (isPlace && sequence > this.#runtime.state.at && (await this.#runtime.engine.head()) >= sequence)
+      await this.#runtime.passing(sequence - 1)
+    const known = isPlace && sequence <= this.#runtime.state.at
     const cause = known ? await this.#runtime.records.get(sequence) : undefined
     if (cause !== undefined && cause.request !== 'spine') return cause
     throw new SpineError('SPINE_OPTION_INVALID', `cause: no event has the sequence ${sequence}.`, {

@@ -1,4 +1,9 @@
-/** Reading the log and waiting on it: page by page, pulled by the reader, so that a slow one holds nothing in memory. */
+/**
+ * Reading the log and waiting on it: page by page, pulled by the reader, so that a slow one holds nothing in memory.
+ *
+ * E1  Nobody is given a record that the fold of this process has not passed: whoever reads it may answer it, or ask for
+ *     the state that it led to.
+ */
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import type { ReadQuery } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
@@ -41,6 +46,7 @@ export async function* readLog(runtime: Runtime, query: LogQuery = {}): AsyncIte
   while (left > 0) {
     const size = Math.min(left, limits.readRecordsMax)
     const page = await runtime.engine.read({ ...conditions, ...(after === undefined ? {} : { after }), limit: size })
+    await folded(runtime, page)
     yield* page
     left -= page.length
     if (page.length < size) return
@@ -54,6 +60,7 @@ export async function* tailLog(runtime: Runtime, after: number): AsyncIterableIt
   for (;;) {
     if (runtime.isClosed) return
     const page = await runtime.engine.read({ after: at, limit: limits.readRecordsMax })
+    await folded(runtime, page)
     yield* page
     at = page.at(-1)?.sequence ?? at
     if (page.length === 0 && !(await runtime.passing(at))) return
@@ -79,6 +86,7 @@ export async function waitForEvent(
     for (;;) {
       const head = runtime.state.at
       const page = await runtime.engine.read({ ...query, after })
+      await folded(runtime, page)
       for (const record of page) {
         const event = toEvent(record, runtime.types)
         if (options.match === undefined || includes(event.data as Json, options.match)) return event
@@ -91,6 +99,12 @@ export async function waitForEvent(
   } finally {
     until.cancel()
   }
+}
+
+/** E1; a spine that folds nothing more can still be read. */
+async function folded(runtime: Runtime, page: readonly LogRecord[]): Promise<void> {
+  const highest = Math.max(page[0]?.sequence ?? 0, page.at(-1)?.sequence ?? 0)
+  if (highest > runtime.state.at) await runtime.passing(highest - 1)
 }
 
 /** Resolves true when a record of that type above `after` is folded; false when the spine closes. */

@@ -1,4 +1,4 @@
-import { agent } from 'event-spine'
+import { agent, type Engine } from 'event-spine'
 import { expect, it } from 'vitest'
 import { Answer, Booked, deferred, Inquiry, Numbered, Question, quickly, Requirements } from '../support/vocabulary.ts'
 import { describeOnEachEngine } from '../support/world.ts'
@@ -224,6 +224,34 @@ describeOnEachEngine('operating a spine', (world) => {
     expect(caught).toMatchObject({ code: 'SPINE_CALL_FAILED', cause: { code: 'SPINE_REMOVED' } })
     expect(await spine.settled(inquiry.request)).toMatchObject({ status: 'done', absent: [] })
     await expect(spine.agents.remove('nobody')).rejects.toMatchObject({ code: 'SPINE_AGENT_UNKNOWN' })
+  })
+
+  it('what the log gives may be answered at once, however far behind the fold of this process is', async () => {
+    const engine = world.engine()
+    const late = Object.create(engine) as Engine
+    for (const name of ['open', 'close', 'append', 'read', 'head', 'durability', 'readSnapshot', 'writeSnapshot'] as const)
+      late[name] = (engine[name] as (...args: unknown[]) => unknown).bind(engine) as never
+    late.tail = (after, listener) => engine.tail(after, (records) => void setTimeout(() => listener(records), 40))
+    const spine = await world.open({ engine: late, agents: [] })
+    const answer = async (cause: number) => expect(await spine.publish(Booked, { service: 'a' }, { cause })).toBeTruthy()
+    const publishing = [1, 2, 3].map((n) => spine.publish(Inquiry, { text: String(n) }))
+    for await (const { type, sequence } of spine.log.tail({ after: 0 })) {
+      if (type !== Inquiry.type) continue
+      await answer(sequence)
+      break
+    }
+    for (let found = 0; found < 3; )
+      for await (const { sequence } of spine.log.read({ types: [Inquiry.type], after: found })) {
+        found = sequence
+        await answer(sequence)
+      }
+    const further = spine.publish(Inquiry, { text: 'further' })
+    const seen = await spine.waitFor(Inquiry, { within: '5s', match: { text: 'further' } })
+    await answer(seen?.sequence as number)
+    const last = spine.publish(Inquiry, { text: 'last' })
+    await until(async () => (await engine.head()) > (seen?.sequence as number) + 1)
+    await answer(await engine.head())
+    await Promise.all([...publishing, further, last])
   })
 
   it('registration is a record only when something changed', async () => {
