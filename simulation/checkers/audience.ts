@@ -12,6 +12,8 @@ export function checkAudience({ records, open }: Evidence): readonly Finding[] {
   const watched = new Map<number, number>()
   const greeted = new Map<string, number>()
   for (const { type, agent, cause, sequence } of records) {
+    // Crashes by chance may make a dead letter of it, which someone gives up.
+    if (agent === 'watcher' && type === 'spine.delivery.discarded') watched.set(cause, (watched.get(cause) ?? 0) + 1)
     if (type !== 'spine.delivery.completed') continue
     if (agent === 'watcher') watched.set(cause, (watched.get(cause) ?? 0) + 1)
     if (agent !== 'greeter') continue

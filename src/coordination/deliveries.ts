@@ -7,6 +7,7 @@
  * L3  A handoff opens the successor before the delivery ends, so that its request never looks at rest in between; the
  *     duty to reply (`caller`, `call`) moves along.
  */
+import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { isHeldByCaller } from './call-cycles.ts'
@@ -198,7 +199,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   if (next !== 0 && !isBlocked(agent, key)) makeReady(state, next)
 
   const endedWell = record.type === 'spine.delivery.completed' && record.cause === source && record.agent === agent.name
-  if (endedWell && run?.gathers !== undefined) detachCalls(state, run)
+  if (endedWell && run?.gathers !== undefined) detachCalls(state, run, record)
   if (run !== undefined) endOpenCalls(state, run, record)
   if (caller !== 0 && !silent) resolveCall(state, caller, call, record)
   // An open call that ended above may have been the last of the request, and have freed the slot already.
@@ -242,12 +243,16 @@ export function endOpenCalls(state: SpineState, run: RunState, record: LogRecord
   }
 }
 
-/** They go on without anybody who waits for their reply; the record of their end is all that comes of it. */
-function detachCalls(state: SpineState, run: RunState): void {
+/**
+ * They go on without anybody who waits for their reply; the record of their end is all that comes of it. A call that was
+ * on its way to the log when the run ended is not among them: whoever wrote the end could not see it, and dropped it.
+ */
+function detachCalls(state: SpineState, run: RunState, end: LogRecord): void {
   const { deliveries } = state
+  const { dropped = [] } = end.data as unknown as SystemData<'spine.delivery.completed'>
   const finishing = callsToFinish(run)
   for (const [call, name] of run.calls) {
-    if (!finishing.has(name)) continue
+    if (!finishing.has(name) || dropped.includes(name)) continue
     const { row } = run.commands.get(name) as Command
     run.calls.delete(call)
     deliveries.caller[row] = 0

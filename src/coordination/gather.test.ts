@@ -189,6 +189,15 @@ describe('in the fold', () => {
     expect([work(), outcomes()]).toEqual([[], []])
   })
 
+  it("'finish': one that was on its way to the log when its run ended is dropped, as the end says: sim seed 7278", () => {
+    const { run, call, work } = world()
+    call('@call#0').complete()
+    call('@call#1')
+    run.gather('@gather#0', ['@call#0', '@call#1'], { until: { quorum: 1 }, onLate: 'finish' })
+    run.complete({ dropped: ['@call#1'] })
+    expect(work()).toEqual([])
+  })
+
   it("'finish': they end with a run that does not end well", () => {
     const { run, call, work } = world()
     call('@call#0').complete()

@@ -420,6 +420,7 @@ export class Run {
       if (this.isOver) return
       if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) {
         this.endsForGood = false
+        this.#outliving = undefined
         void this.fail(error)
       } else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
       else this.#over()

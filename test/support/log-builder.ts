@@ -239,8 +239,8 @@ export class DeliveryRecords {
     return this.#tell('spine.gather.opened', { command, branches, until, ...rest })
   }
 
-  complete(): number {
-    return this.#tell('spine.delivery.completed', { reply: 'done' })
+  complete(options: { readonly dropped?: readonly string[] } = {}): number {
+    return this.#tell('spine.delivery.completed', { reply: 'done', ...options })
   }
 
   handOff(target: string): number {
