@@ -36,6 +36,9 @@ export function checkWaits({ records, history }: Evidence): readonly Finding[] {
   return [...findings, ...checkAnswers(records, history.waits), ...checkDelays(records, history.entries)]
 }
 
+/** Latest moment, after an answer, at which the end of a wait by time may have been on its way already. */
+const ON_THE_WAY_MS = 200
+
 /** What a handler was told it waited for is an answer to its own question, the first, and the same each time. */
 function checkAnswers(records: readonly LogRecord[], waits: Evidence['history']['waits']): readonly Finding[] {
   const findings: Finding[] = []
@@ -45,11 +48,33 @@ function checkAnswers(records: readonly LogRecord[], waits: Evidence['history'][
     if (told.has(wait) && told.get(wait) !== answer)
       findings.push({ invariant: 'I12', what: `wait ${wait} was given ${told.get(wait)}, then ${answer}` })
     told.set(wait, answer)
-    const first = records.find(({ type, cause }) => type === 'question.answered' && cause === asked)?.sequence
+    const given = records.find(({ type, cause }) => type === 'question.answered' && cause === asked)
+    const first = given?.sequence
+    const expired = records.find(
+      ({ type, cause, data }) =>
+        type === 'spine.wait.expired' &&
+        cause === source &&
+        (data as { command: string }).command === commandOf(records, source, asked),
+    )
+    if (given !== undefined && expired !== undefined && given.sequence < expired.sequence)
+      if (given.time + ON_THE_WAY_MS < expired.time)
+        findings.push({
+          invariant: 'I17',
+          what: `wait ${wait} expired at ${expired.sequence}, after its answer ${first}`,
+        })
     if (answer !== undefined && answer !== first)
       findings.push({ invariant: 'I17', what: `wait ${wait} was given ${answer}, the answer to ${asked} is ${first}` })
   }
   return findings
+}
+
+/** The wait of a run for the answer to one question. */
+function commandOf(records: readonly LogRecord[], source: number, asked: number): string | undefined {
+  const opened = records.find(
+    ({ type, cause, data }) =>
+      type === 'spine.wait.opened' && cause === source && (data as { cause?: number }).cause === asked,
+  )
+  return (opened?.data as { command?: string } | undefined)?.command
 }
 
 function checkDelays(records: readonly LogRecord[], entries: Evidence['history']['entries']): readonly Finding[] {

@@ -1,10 +1,11 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { foldedLog } from '../../test/support/folded-log.ts'
 import { takeOver } from '../coordination/decide.ts'
 import { encodeState } from '../coordination/encode-state.ts'
 import { evolve } from '../coordination/evolve.ts'
 import { initialState } from '../coordination/state.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { LogRecord } from '../event/record.ts'
 import { EventWaits, type WaitHost } from './event-waits.ts'
 
 function world(host: Partial<WaitHost> = {}) {
@@ -46,4 +47,39 @@ it('looks once at the past of a wait, and not again while nothing comes', async 
   waits.look([place, place])
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect([reads(), waits.isIdle]).toEqual([1, true])
+})
+
+describe('V4 a wait whose time is up while its past is being read', () => {
+  const answer = { type: 'answer.given', sequence: 3, cause: 0, data: null } as unknown as LogRecord
+
+  function overdue(found: readonly LogRecord[]) {
+    const matched: string[] = []
+    const known = world({
+      append: async ({ records }) => {
+        matched.push(...records.map(({ type }) => type))
+        return { status: 'appended', first: 1, last: 1 }
+      },
+      engine: { read: () => new Promise((resolve) => setTimeout(() => resolve(found), 20)) } as unknown as Engine,
+    })
+    let expired = 0
+    const holdsBack = () => known.waits.holdsBack(known.place, () => void expired++)
+    return { ...known, matched, holdsBack, expired: () => expired }
+  }
+
+  it('is answered by what was there', async () => {
+    const { waits, place, holdsBack, matched, expired } = overdue([answer])
+    waits.look([place])
+    expect(holdsBack()).toBe(true)
+    await new Promise((resolve) => setTimeout(resolve, 40))
+    expect([matched, expired()]).toEqual([['spine.wait.matched'], 0])
+  })
+
+  it('ends once nothing was there, and another is not held back', async () => {
+    const { waits, place, holdsBack, matched, expired } = overdue([])
+    expect(holdsBack()).toBe(false)
+    waits.look([place])
+    expect([holdsBack(), holdsBack()]).toEqual([true, true])
+    await new Promise((resolve) => setTimeout(resolve, 40))
+    expect([matched, expired(), holdsBack()]).toEqual([[], 1, false])
+  })
 })

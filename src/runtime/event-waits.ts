@@ -6,6 +6,7 @@
  * V1  Of the events that match, the first in the order of the log is taken, whether it came before the wait or after.
  * V2  What comes while the log is read is looked at afterwards, so nothing falls between the two.
  * V3  Nothing is polled: a wait costs nothing until an event of its session and type comes.
+ * V4  A wait ends by its time only when the past has been looked at: who answered while no process ran has answered.
  */
 import type { Place } from '../coordination/decide.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
@@ -48,6 +49,8 @@ export class EventWaits {
   #next = 0
   /** Waits whose past is being read, with what has come meanwhile. */
   readonly #looking = new Map<string, LogRecord[]>()
+  /** Waits among them whose time is up. */
+  readonly #overdue = new Map<string, () => void>()
   /** Waits whose match is on its way to the log. */
   readonly #matched = new Set<string>()
   #looks = 0
@@ -64,6 +67,7 @@ export class EventWaits {
   look(places: readonly WaitPlace[]): void {
     for (const place of places) {
       // From here on what comes is kept, also while the look itself has to wait its turn.
+      if (this.#waitOf(place) === undefined) this.#overdue.delete(nameOf(place))
       if (this.#waitOf(place) === undefined || this.#looking.has(nameOf(place))) continue
       this.#looking.set(nameOf(place), [])
       this.#queue.push(place)
@@ -76,6 +80,14 @@ export class EventWaits {
     const kept = this.#looking.get(nameOf(place))
     if (kept !== undefined) kept.push(record)
     else this.#consider(place, record)
+  }
+
+  /** V4. Whether the end by time has to wait: `expire` is called once nothing was found. */
+  holdsBack(place: WaitPlace, expire: () => void): boolean {
+    if (this.#looking.size === 0 && this.#matched.size === 0) return false
+    const name = nameOf(place)
+    if (this.#looking.has(name)) this.#overdue.set(name, expire)
+    return this.#looking.has(name) || this.#matched.has(name)
   }
 
   async #lookInTurn(): Promise<void> {
@@ -101,9 +113,13 @@ export class EventWaits {
       if (!this.#host.isClosed) clock.setTimer(clock.now() + TRY_AGAIN_MS, () => this.look([place]))
       return
     }
-    const came = this.#looking.get(nameOf(place)) ?? []
-    this.#looking.delete(nameOf(place))
-    if (!found) for (const record of came) if (this.#consider(place, record)) return
+    const name = nameOf(place)
+    const came = this.#looking.get(name) ?? []
+    const expire = this.#overdue.get(name)
+    this.#looking.delete(name)
+    this.#overdue.delete(name)
+    if (found || came.some((record) => this.#consider(place, record))) return
+    if (this.#waitOf(place) !== undefined) expire?.()
   }
 
   /** V1: page by page up to where the fold stood when the first page was asked for. */

@@ -33,6 +33,8 @@ export interface OwnerHost {
   append(commit: CommitDraft): Promise<AppendOutcome>
 }
 
+export type OwnerDecision = Exclude<DueDecision, { kind: 'start' | 'look-again' }>
+
 export class LaneOwner {
   readonly #host: OwnerHost
   /** Decisions that are on their way to the log: the due heap may name one twice, and a dispatcher may ask again. */
@@ -42,7 +44,7 @@ export class LaneOwner {
     this.#host = host
   }
 
-  carryOut(decision: Exclude<DueDecision, { kind: 'start' | 'look-again' }>): void {
+  carryOut(decision: OwnerDecision): void {
     const { state, clock } = this.#host
     const time = clock.now()
     switch (decision.kind) {
