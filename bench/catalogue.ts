@@ -8,6 +8,7 @@ import { ordered } from './scenarios/ordered.ts'
 import { pipeline } from './scenarios/pipeline.ts'
 import { publish } from './scenarios/publish.ts'
 import { recovery } from './scenarios/recovery.ts'
+import { waiters } from './scenarios/waiters.ts'
 
 /** In the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -16,6 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
   pipeline(1_000),
   fanOut(1),
   fanOut(20),
+  waiters,
   ordered,
   publish,
   append('sqlite'),

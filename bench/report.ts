@@ -128,6 +128,7 @@ const PLURALS: Readonly<Record<Scenario['unit'], string>> = {
   handoff: 'handoffs',
   session: 'sessions',
   gather: 'gathers',
+  answer: 'answers',
   message: 'messages',
   publish: 'publishes',
   delivery: 'deliveries',
