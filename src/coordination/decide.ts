@@ -16,7 +16,14 @@ import type { SpineState } from './state.ts'
 
 export type DueDecision =
   | { readonly kind: 'start'; readonly row: Row; readonly source: Sequence }
-  | { readonly kind: 'fire-timer'; readonly row: Row; readonly source: Sequence; readonly command: string }
+  | {
+      readonly kind: 'fire-timer'
+      readonly row: Row
+      readonly source: Sequence
+      readonly command: string
+      /** For an event: what came before is looked at first. */
+      readonly isWait: boolean
+    }
   | { readonly kind: 'end-delay'; readonly row: Row }
   /** An event has come that this wait may be for. */
   | { readonly kind: 'look-again'; readonly row: Row; readonly source: Sequence; readonly command: string }
@@ -135,9 +142,8 @@ function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefine
   if (entry.kind === 'awaited')
     return command?.ended === 0 ? { kind: 'look-again', row, source, command: name } : undefined
   // A run that started over may have set a timer of the same name for another time.
-  return command?.ended === 0 && command.due === entry.at
-    ? { kind: 'fire-timer', row, source, command: name }
-    : undefined
+  if (command?.ended !== 0 || command.due !== entry.at) return undefined
+  return { kind: 'fire-timer', row, source, command: name, isWait: command.kind === 'wait' }
 }
 
 export interface FailureInput {

@@ -29,6 +29,7 @@ function world(host: Partial<WaitHost> = {}) {
     isClosed: false,
     laneGuard: () => ({ head: 'lane/*', notAfter: 0 }),
     append: async () => ({ status: 'appended', first: 1, last: 1 }),
+    passing: () => true,
     isRunning: () => false,
     lookAgainAt: () => {},
     ...host,
@@ -49,37 +50,61 @@ it('looks once at the past of a wait, and not again while nothing comes', async 
   expect([reads(), waits.isIdle]).toEqual([1, true])
 })
 
-describe('V4 a wait whose time is up while its past is being read', () => {
+describe('V4 a wait whose time is up', () => {
   const answer = { type: 'answer.given', sequence: 3, cause: 0, data: null } as unknown as LogRecord
 
-  function overdue(found: readonly LogRecord[]) {
+  function overdue({ found = [], passing = () => true }: { found?: LogRecord[]; passing?: WaitHost['passing'] } = {}) {
     const matched: string[] = []
     const known = world({
       append: async ({ records }) => {
         matched.push(...records.map(({ type }) => type))
         return { status: 'appended', first: 1, last: 1 }
       },
-      engine: { read: () => new Promise((resolve) => setTimeout(() => resolve(found), 20)) } as unknown as Engine,
+      engine: {
+        read: () => new Promise((resolve) => setTimeout(() => resolve(found), 20)),
+        head: async () => 9,
+      } as unknown as Engine,
+      passing,
     })
     let expired = 0
-    const holdsBack = () => known.waits.holdsBack(known.place, () => void expired++)
-    return { ...known, matched, holdsBack, expired: () => expired }
+    const expire = () => known.waits.expire(known.place, () => void expired++)
+    return { ...known, matched, expire, expired: () => expired }
   }
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 40))
 
-  it('is answered by what was there', async () => {
-    const { waits, place, holdsBack, matched, expired } = overdue([answer])
+  it('is answered by what was there, though that is still being read', async () => {
+    const { waits, place, expire, matched, expired } = overdue({ found: [answer] })
     waits.look([place])
-    expect(holdsBack()).toBe(true)
-    await new Promise((resolve) => setTimeout(resolve, 40))
-    expect([matched, expired()]).toEqual([['spine.wait.matched'], 0])
+    expire()
+    await rest()
+    expect([matched, expired(), waits.isIdle]).toEqual([['spine.wait.matched'], 0, true])
   })
 
-  it('ends once nothing was there, and another is not held back', async () => {
-    const { waits, place, holdsBack, matched, expired } = overdue([])
-    expect(holdsBack()).toBe(false)
+  it('is answered by what the fold was still to come to', async () => {
+    const known = overdue({
+      passing: async () => {
+        known.waits.came(known.place, answer)
+        return true
+      },
+    })
+    known.expire()
+    await rest()
+    expect([known.matched, known.expired()]).toEqual([['spine.wait.matched'], 0])
+  })
+
+  it('ends, once, when nothing was there', async () => {
+    const { waits, place, expire, matched, expired } = overdue()
     waits.look([place])
-    expect([holdsBack(), holdsBack()]).toEqual([true, true])
-    await new Promise((resolve) => setTimeout(resolve, 40))
-    expect([matched, expired(), holdsBack()]).toEqual([[], 1, false])
+    expire()
+    expire()
+    await rest()
+    expect([matched, expired(), waits.isIdle]).toEqual([[], 1, true])
+  })
+
+  it('stays open when the spine has closed', async () => {
+    const { expire, expired } = overdue({ passing: async () => false })
+    expire()
+    await rest()
+    expect(expired()).toBe(0)
   })
 })

@@ -6,7 +6,8 @@
  * V1  Of the events that match, the first in the order of the log is taken, whether it came before the wait or after.
  * V2  What comes while the log is read is looked at afterwards, so nothing falls between the two.
  * V3  Nothing is polled: a wait costs nothing until an event of its session and type comes.
- * V4  A wait ends by its time only when the past has been looked at: who answered while no process ran has answered.
+ * V4  A wait ends by its time only when all that is on the log by then has been looked at: whoever answered while no
+ *     process ran, or while the fold was behind, has answered.
  */
 import type { Place } from '../coordination/decide.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
@@ -14,6 +15,7 @@ import type { SpineState } from '../coordination/state.ts'
 import type { WaitState } from '../coordination/wait-index.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
@@ -28,6 +30,7 @@ export interface WaitHost {
   readonly isClosed: boolean
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
+  passing(at: Sequence): Promise<boolean> | boolean
   /** Whether a handler has been entered for it in this process. */
   isRunning(row: number): boolean
   /** A delayed event that may be waited for is due then. */
@@ -49,8 +52,8 @@ export class EventWaits {
   #next = 0
   /** Waits whose past is being read, with what has come meanwhile. */
   readonly #looking = new Map<string, LogRecord[]>()
-  /** Waits among them whose time is up. */
-  readonly #overdue = new Map<string, () => void>()
+  /** Waits whose time is up, and that are not ended yet. */
+  readonly #overdue = new Map<string, { readonly end: () => void; hasFolded: boolean }>()
   /** Waits whose match is on its way to the log. */
   readonly #matched = new Set<string>()
   #looks = 0
@@ -60,14 +63,13 @@ export class EventWaits {
   }
 
   get isIdle(): boolean {
-    return this.#looks === 0
+    return this.#looks === 0 && this.#overdue.size === 0
   }
 
   /** Looks at the past. */
   look(places: readonly WaitPlace[]): void {
     for (const place of places) {
       // From here on what comes is kept, also while the look itself has to wait its turn.
-      if (this.#waitOf(place) === undefined) this.#overdue.delete(nameOf(place))
       if (this.#waitOf(place) === undefined || this.#looking.has(nameOf(place))) continue
       this.#looking.set(nameOf(place), [])
       this.#queue.push(place)
@@ -82,12 +84,36 @@ export class EventWaits {
     else this.#consider(place, record)
   }
 
-  /** V4. Whether the end by time has to wait: `expire` is called once nothing was found. */
-  holdsBack(place: WaitPlace, expire: () => void): boolean {
-    if (this.#looking.size === 0 && this.#matched.size === 0) return false
+  /** The time of a wait is up; `end` writes so, unless an answer is found. */
+  expire(place: WaitPlace, end: () => void): void {
     const name = nameOf(place)
-    if (this.#looking.has(name)) this.#overdue.set(name, expire)
-    return this.#looking.has(name) || this.#matched.has(name)
+    if (this.#overdue.has(name)) return
+    this.#overdue.set(name, { end, hasFolded: false })
+    void this.#foldFirst(place)
+  }
+
+  /** V4. The fold may be behind the log, and hands what comes to `came`. */
+  async #foldFirst(place: WaitPlace): Promise<void> {
+    const { engine, clock } = this.#host
+    const overdue = this.#overdue.get(nameOf(place))
+    try {
+      const head = await engine.head()
+      if (!(await this.#host.passing(head - 1))) return
+    } catch {
+      if (!this.#host.isClosed) clock.setTimer(clock.now() + TRY_AGAIN_MS, () => void this.#foldFirst(place))
+      return
+    }
+    if (overdue === undefined) return
+    overdue.hasFolded = true
+    this.#endOverdue(place)
+  }
+
+  #endOverdue(place: WaitPlace): void {
+    const name = nameOf(place)
+    const overdue = this.#overdue.get(name)
+    if (overdue?.hasFolded !== true || this.#looking.has(name)) return
+    this.#overdue.delete(name)
+    if (!this.#matched.has(name) && this.#waitOf(place) !== undefined) overdue.end()
   }
 
   async #lookInTurn(): Promise<void> {
@@ -113,13 +139,10 @@ export class EventWaits {
       if (!this.#host.isClosed) clock.setTimer(clock.now() + TRY_AGAIN_MS, () => this.look([place]))
       return
     }
-    const name = nameOf(place)
-    const came = this.#looking.get(name) ?? []
-    const expire = this.#overdue.get(name)
-    this.#looking.delete(name)
-    this.#overdue.delete(name)
-    if (found || came.some((record) => this.#consider(place, record))) return
-    if (this.#waitOf(place) !== undefined) expire?.()
+    const came = this.#looking.get(nameOf(place)) ?? []
+    this.#looking.delete(nameOf(place))
+    if (!found) for (const record of came) if (this.#consider(place, record)) break
+    this.#endOverdue(place)
   }
 
   /** V1: page by page up to where the fold stood when the first page was asked for. */

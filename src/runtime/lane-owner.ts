@@ -49,8 +49,7 @@ export class LaneOwner {
     const time = clock.now()
     switch (decision.kind) {
       case 'fire-timer': {
-        const { row, command } = decision
-        const isWait = state.runs.get(row)?.commands.get(command)?.kind === 'wait'
+        const { row, command, isWait } = decision
         const type = isWait ? 'spine.wait.expired' : 'spine.timer.fired'
         this.#write(`fire ${this.#nameOf(row)} ${command}`, [fact(type, rowHeader(state, row, time), { command })])
         return

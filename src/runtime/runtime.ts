@@ -32,7 +32,7 @@ import { Dispatcher } from './dispatcher.ts'
 import { EventWaits } from './event-waits.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
 import { LANE, LANE_HEAD } from './lane.ts'
-import { LaneOwner, type OwnerDecision } from './lane-owner.ts'
+import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
@@ -340,14 +340,11 @@ export class Runtime implements RunHost {
     for (const decision of decideDue(this.state, this.clock.now())) {
       if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
       else if (decision.kind === 'look-again') this.#waits.look([decision])
-      else if (!this.#isHeldBack(decision)) this.#owner.carryOut(decision)
+      else if (decision.kind === 'fire-timer' && decision.isWait)
+        this.#waits.expire(decision, () => this.#owner.carryOut(decision))
+      else this.#owner.carryOut(decision)
     }
     this.#armTimer()
-  }
-
-  #isHeldBack(decision: OwnerDecision): boolean {
-    if (decision.kind !== 'fire-timer') return false
-    return this.#waits.holdsBack(decision, () => this.#owner.carryOut(decision))
   }
 
   /**
