@@ -14,6 +14,7 @@ import { waiters } from './scenarios/waiters.ts'
 export const SCENARIOS: readonly Scenario[] = [
   handoff,
   pipeline(100),
+  pipeline(100, 'others use all'),
   pipeline(1_000),
   fanOut(1),
   fanOut(20),
