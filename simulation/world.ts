@@ -51,6 +51,8 @@ interface Order {
 }
 
 const CALLED = new Set(['expert', 'senior'])
+/** Of a process: none, few, more than there ever are. */
+const SUSPENDED_RUNS_MAX = [0, 1, 4, 1_000]
 const ACTIONS = 120
 /** The quiet phase must end long before this many things have become due. */
 const QUIET_TIMERS_MAX = 20_000
@@ -235,7 +237,9 @@ class World {
       this.#policies,
     )
     const silent = { warn: () => {} }
-    SimulatedProcess.start({ engine, agents, clock: this.#clock, random: chance, logger: silent }).then(
+    const suspendedRunsMax = chance.pick(SUSPENDED_RUNS_MAX)
+    const options = { engine, agents, clock: this.#clock, random: chance, logger: silent }
+    SimulatedProcess.start(options, { suspendedRunsMax }).then(
       (process) => {
         if (slot.number === number && slot.engine !== undefined) slot.process = process
         else process.kill()

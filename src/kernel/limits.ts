@@ -25,6 +25,11 @@ export const LIMIT_TABLE = {
   crashesAloneMax: limit(3, 'crashes', 'further process deaths, with nothing else running, before a run is dead'),
   generationsMax: limit(1_000, 'generations', 'how often one run may be started over'),
   joinTypesMax: limit(32, 'types', 'event types of one join, or of one `after`'),
+  suspendedRunsMax: limit(
+    10_000,
+    'runs',
+    'suspended handlers that a process keeps; one that has waited longer is run again from its journal when it goes on',
+  ),
   concurrencyMax: limit(10_000, 'runs', 'handlers of one agent at once in one process'),
   pendingCallsMax: limit(1_000_000, 'deliveries', "the most that an agent may set as its 'maxPending'"),
   routeRulesMax: limit(64, 'rules', 'of one route; a longer list is data, and belongs into a predicate'),

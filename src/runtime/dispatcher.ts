@@ -15,11 +15,13 @@ import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { limits } from '../kernel/limits.ts'
 import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
 import { LANE } from './lane.ts'
 import { Run } from './run.ts'
 import type { RunHost } from './run-host.ts'
 import { StoppedRuns } from './stopped-runs.ts'
+import { SuspendedRuns } from './suspended-runs.ts'
 
 interface Line {
   agent: HostedAgent
@@ -58,6 +60,7 @@ export class Dispatcher {
   readonly #live = new Map<Row, Run>()
   /** Became ready again while their last attempt was still ending. */
   readonly #again = new Map<Row, Sequence>()
+  readonly #suspended: SuspendedRuns
   /** What wants the process to itself. While there is any, nothing else starts. */
   readonly #loners: Loner[] = []
   readonly #stoppedRuns: StoppedRuns
@@ -71,6 +74,7 @@ export class Dispatcher {
   constructor(host: RunHost, hosted: HostedAgents) {
     this.#host = host
     this.#hosted = hosted
+    this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
     this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
     for (const agent of hosted.current.values()) this.add(agent)
   }
@@ -148,7 +152,13 @@ export class Dispatcher {
     return line !== undefined && (line.slotsTaken >= line.agent.concurrency || this.#isAlone || this.#loners.length > 0)
   }
 
+  /** Something has come for a delivery without a run. */
+  goOn(row: Row, source: Sequence): void {
+    if (this.#suspended.takeForgotten(row, source)) this.ready(row, source)
+  }
+
   requestSlot(run: Run): void {
+    this.#suspended.remove(run)
     const line = this.#lines.get(run.agent.name) as Line
     if (this.#modeOf(run.row) === 'alone') {
       const isWaiting = this.#loners.some(({ row }) => row === run.row)
@@ -160,6 +170,7 @@ export class Dispatcher {
   }
 
   slotFreed(run: Run): void {
+    if (run.phase === 'suspended') this.#suspend(run)
     const line = this.#lines.get(run.agent.name) as Line
     line.slotsTaken--
     this.#slotsTaken--
@@ -171,7 +182,15 @@ export class Dispatcher {
     }
   }
 
+  #suspend(run: Run): void {
+    const forgotten = this.#suspended.add(run)
+    if (forgotten === undefined) return
+    forgotten.abandon()
+    this.#live.delete(forgotten.row)
+  }
+
   runOver(run: Run): void {
+    this.#suspended.remove(run)
     if (this.#live.get(run.row) === run) this.#live.delete(run.row)
     const again = this.#again.get(run.row)
     if (again === undefined) return

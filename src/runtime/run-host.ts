@@ -24,6 +24,8 @@ export type StepFunction = StepCommand['run']
 export interface Interception {
   /** Every outcome is given to a handler that has been run again from the top, not to the one that waits. */
   readonly replaysAlways: boolean
+  /** Instead of `limits.suspendedRunsMax`. */
+  readonly suspendedRunsMax?: number
   handlerOf(agent: HostedAgent): AnyHandler
   stepOf(agent: HostedAgent, name: string, run: StepFunction): StepFunction
 }

@@ -400,8 +400,7 @@ export class Runtime implements RunHost {
   #folded(marks: readonly Mark[]): void {
     for (const mark of marks) {
       if (mark.kind === 'ready') this.#dispatcher.ready(mark.row, mark.source)
-      else if (mark.kind === 'outcome')
-        this.#dispatcher.runOf(mark.row, mark.source)?.receive(mark.command, mark.record)
+      else if (mark.kind === 'outcome') this.#tell(mark)
       else if (mark.kind === 'ended') this.#endedHere(mark)
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
@@ -415,6 +414,12 @@ export class Runtime implements RunHost {
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
+  }
+
+  #tell({ row, source, command, record }: Extract<Mark, { kind: 'outcome' }>): void {
+    const run = this.#dispatcher.runOf(row, source)
+    if (run === undefined) this.#dispatcher.goOn(row, source)
+    else run.receive(command, record)
   }
 
   #armTimer(): void {
