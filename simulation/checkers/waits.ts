@@ -36,9 +36,6 @@ export function checkWaits({ records, history }: Evidence): readonly Finding[] {
   return [...findings, ...checkAnswers(records, history.waits), ...checkDelays(records, history.entries)]
 }
 
-/** Latest moment, after an answer, at which the end of a wait by time may have been on its way already. */
-const ON_THE_WAY_MS = 200
-
 /** What a handler was told it waited for is an answer to its own question, the first, and the same each time. */
 function checkAnswers(records: readonly LogRecord[], waits: Evidence['history']['waits']): readonly Finding[] {
   const findings: Finding[] = []
@@ -56,16 +53,22 @@ function checkAnswers(records: readonly LogRecord[], waits: Evidence['history'][
         cause === source &&
         (data as { command: string }).command === commandOf(records, source, asked),
     )
-    if (given !== undefined && expired !== undefined && given.sequence < expired.sequence)
-      if (given.time + ON_THE_WAY_MS < expired.time)
-        findings.push({
-          invariant: 'I17',
-          what: `wait ${wait} expired at ${expired.sequence}, after its answer ${first}`,
-        })
+    // Whoever wrote the end had folded all that its claim of the lane came after.
+    const claimed = expired === undefined ? 0 : claimBefore(records, expired.sequence)
+    if (given !== undefined && given.sequence < claimed)
+      findings.push({
+        invariant: 'I17',
+        what: `wait ${wait} expired at ${expired?.sequence}, after its answer ${first}`,
+      })
     if (answer !== undefined && answer !== first)
       findings.push({ invariant: 'I17', what: `wait ${wait} was given ${answer}, the answer to ${asked} is ${first}` })
   }
   return findings
+}
+
+function claimBefore(records: readonly LogRecord[], sequence: number): number {
+  const claim = records.findLast((record) => record.sequence < sequence && record.type === 'spine.lane.claimed')
+  return claim?.sequence ?? 0
 }
 
 /** The wait of a run for the answer to one question. */
