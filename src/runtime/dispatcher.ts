@@ -152,6 +152,11 @@ export class Dispatcher {
     return line !== undefined && (line.slotsTaken >= line.agent.concurrency || this.#isAlone || this.#loners.length > 0)
   }
 
+  /** A suspended run of it is no longer kept. */
+  isForgotten(row: Row): boolean {
+    return this.#suspended.isForgotten(row, this.#host.state.deliveries.source[row] as Sequence)
+  }
+
   /** Something has come for a delivery without a run. */
   goOn(row: Row, source: Sequence): void {
     if (this.#suspended.takeForgotten(row, source)) this.ready(row, source)

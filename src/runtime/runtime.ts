@@ -166,6 +166,10 @@ export class Runtime implements RunHost {
     return this.#dispatcher.isBusy(agent)
   }
 
+  isForgotten(row: Row): boolean {
+    return this.#dispatcher.isForgotten(row)
+  }
+
   /** Whether a delivery waits for code of an earlier one of its key, which was stopped. */
   isHeldByStopped(row: Row): boolean {
     return this.#dispatcher.isHeldByStopped(row)

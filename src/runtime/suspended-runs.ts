@@ -39,8 +39,12 @@ export class SuspendedRuns {
     this.#kept.delete(run)
   }
 
+  isForgotten(row: Row, source: Sequence): boolean {
+    return this.#forgotten.get(row) === source
+  }
+
   /** Whether it was forgotten; it is no longer. */
   takeForgotten(row: Row, source: Sequence): boolean {
-    return this.#forgotten.get(row) === source && this.#forgotten.delete(row)
+    return this.isForgotten(row, source) && this.#forgotten.delete(row)
   }
 }

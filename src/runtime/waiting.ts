@@ -71,7 +71,7 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
     return { why: 'paused', detail: 'its journal and its code disagree: deploy code that fits, or requests.restart' }
   const run = runtime.runOf(row)
   if (run !== undefined && run.phase !== 'suspended') return { why: 'running' }
-  const suspended = run === undefined ? undefined : openCommandsOf(state, row)
+  const suspended = run === undefined && !runtime.isForgotten(row) ? undefined : openCommandsOf(state, row)
   if (suspended !== undefined) return suspended
   const due = state.deliveries.due[row] as number
   if (run === undefined && status === STATUS.backoff && due > runtime.clock.now())

@@ -47,6 +47,15 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'Day 2: shipping is joining',
     'Day 2: still missing order.packed: tell the shop.',
   ],
+  '07-approval': [
+    'Monday, version 1:',
+    '  Ann waits; the process ends.',
+    'Tuesday, version 2:',
+    '  Paid 120 euros to Ann, thanks to Mia.',
+    '  Reminder: Bob waits for an approval.',
+    '  Nobody answered for Bob: on to the head of support.',
+    'Checked: Ann, Bob. Paid: Ann.',
+  ],
   '06-route': [
     'When do you open? → auto-reply: At nine.',
     'Does it fit my boiler? → specialist: Probably. I have looked it up: yes.',

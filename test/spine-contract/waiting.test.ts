@@ -45,7 +45,7 @@ describeOnEachEngine('waiting for an event', (world) => {
         ['s', { service: 'Ann true' }],
         ['t', { service: 'Bo false' }],
       ]),
-    ) // prettier-ignore
+    )
   })
 
   it('goes on over a restart, also when the answer came while nobody hosted the agent', async () => {
