@@ -43,6 +43,7 @@ export {
   type EventType,
   event,
   type InputOf,
+  type MatchOf,
   type SpineEvent,
 } from './agent/event-type.ts'
 

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/duration.ts'
 import type { Json } from '../kernel/json.ts'
-import type { AnyEventType, EventOf, InputOf, SpineEvent } from './event-type.ts'
+import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf, SpineEvent } from './event-type.ts'
 import type { AllOf, BranchesOf, GatherAllOptions, GatheredOf, GatherOptions } from './gather.ts'
 import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.ts'
 
@@ -36,13 +36,13 @@ export interface EmitOptions {
   readonly delay?: Duration
 }
 
-export interface WaitForOptions {
+export interface WaitForOptions<Match = { readonly [key: string]: Json }> {
   /** After this time the wait gives `undefined`. Durable: a restart does not begin it again. */
   readonly within: Duration
   /** Only an event that answers this one: its sequence, or what `ctx.publish` gave. */
   readonly cause?: number | { readonly sequence: number } | undefined
   /** Part of the data: every field in it must be there with an equal value. At most 4 KB. */
-  readonly match?: { readonly [key: string]: Json }
+  readonly match?: Match
 }
 
 export interface CallOptions {
@@ -218,7 +218,10 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
    * const asked = await ctx.publish(ApprovalAsked, { order: evt.data.id })
    * const answer = await ctx.waitFor(ApprovalGiven, { cause: asked, within: '3d' })
    */
-  waitFor<Event extends AnyEventType>(type: Event, options: WaitForOptions): Promise<EventOf<Event> | undefined>
+  waitFor<Event extends AnyEventType>(
+    type: Event,
+    options: WaitForOptions<MatchOf<DataOf<Event>>>,
+  ): Promise<EventOf<Event> | undefined>
   readonly session: SessionHandle<StateOf<Options>>
   /** The original event of the request, payload included: what the user asked for. */
   readonly request: SpineEvent

@@ -1,6 +1,6 @@
 /** The `ctx` that a handler holds: the functions of a `RunContext`, made when they are asked for. */
 import type { AnyAgent } from '../agent/agent.ts'
-import type { Context } from '../agent/context.ts'
+import type { Context, WaitForOptions } from '../agent/context.ts'
 import type { GatherOptions } from '../agent/gather.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import { createUuid } from '../kernel/ids.ts'
@@ -61,7 +61,8 @@ export class ContextHandle implements Context {
 
   get waitFor(): Context['waitFor'] {
     const context = this.#context
-    return (type, options) => this.#ask(() => context.waitFor(type as AnyEventType, options)) as Promise<never>
+    return (type, options) =>
+      this.#ask(() => context.waitFor(type as AnyEventType, options as WaitForOptions)) as Promise<never>
   }
 
   get gather(): Context['gather'] {

@@ -189,7 +189,7 @@ describeOnEachEngine('waiting for an event', (world) => {
     ['within', { within: 'soon' as never }, 'SPINE_DURATION_INVALID'],
     ['cause', { within: 1, cause: 0 }, 'SPINE_OPTION_INVALID'],
     ['match', { within: 1, match: ['x'] as never }, 'SPINE_OPTION_INVALID'],
-    ['match', { within: 1, match: { x: 'y'.repeat(5_000) } }, 'SPINE_PAYLOAD_TOO_LARGE'],
+    ['match', { within: 1, match: { x: 'y'.repeat(5_000) } as never }, 'SPINE_PAYLOAD_TOO_LARGE'],
   ])('refuses a wrong %s before anything of it is recorded', async (_what, options, code) => {
     const wrong = agent('wrong', { on: Inquiry, retry: { attempts: 1 } }, async (_evt, ctx) => {
       await ctx.waitFor(Numbered, options)
