@@ -1,5 +1,6 @@
 import type { Scenario } from './scenario.ts'
 import { append } from './scenarios/append.ts'
+import { fanOut } from './scenarios/fan-out.ts'
 import { fold } from './scenarios/fold.ts'
 import { handoff } from './scenarios/handoff.ts'
 import { memoryPerDelivery } from './scenarios/memory-per-delivery.ts'
@@ -7,12 +8,17 @@ import { ordered } from './scenarios/ordered.ts'
 import { pipeline } from './scenarios/pipeline.ts'
 import { publish } from './scenarios/publish.ts'
 import { recovery } from './scenarios/recovery.ts'
+import { waiters } from './scenarios/waiters.ts'
 
 /** In the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
   handoff,
   pipeline(100),
+  pipeline(100, 'others use all'),
   pipeline(1_000),
+  fanOut(1),
+  fanOut(20),
+  waiters,
   ordered,
   publish,
   append('sqlite'),

@@ -127,6 +127,8 @@ export function toTable(results: readonly Result[]): string {
 const PLURALS: Readonly<Record<Scenario['unit'], string>> = {
   handoff: 'handoffs',
   session: 'sessions',
+  gather: 'gathers',
+  answer: 'answers',
   message: 'messages',
   publish: 'publishes',
   delivery: 'deliveries',

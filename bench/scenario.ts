@@ -8,7 +8,7 @@ export interface Scenario {
   /** Operations that are open at any time; `null` where nothing is in flight. */
   readonly inFlight: number | null
   /** What `n`, `perSecond` and the latencies count. */
-  readonly unit: 'handoff' | 'session' | 'message' | 'publish' | 'delivery' | 'record' | 'commit'
+  readonly unit: 'handoff' | 'session' | 'gather' | 'answer' | 'message' | 'publish' | 'delivery' | 'record' | 'commit'
   /** Durable handoffs in one unit, where the unit consists of them. */
   readonly handoffsPerUnit?: number
   /** What a bare file has to do for one unit: the floor that is measured beside every run. */

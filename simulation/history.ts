@@ -1,5 +1,6 @@
 /** What the outside world saw: clients, tools, and who wrote what. The checkers compare the log with it. */
 import type { LogRecord } from 'event-spine'
+import type { GatherOp } from './office.ts'
 
 /** One thing that a client wanted on the log, tried until somebody acknowledged it. */
 export interface Publication {
@@ -30,6 +31,30 @@ export interface Entry {
   readonly deadline: number | undefined
 }
 
+/** A handler was given the outcome of a gather. A replay is told the same again. */
+export interface Gathered {
+  readonly source: number
+  readonly op: GatherOp
+  readonly values: readonly string[]
+  readonly missing: readonly { readonly branch: string; readonly reason: string }[]
+  readonly reached: boolean
+}
+
+/** A handler was given what it had waited for. */
+export interface Waited {
+  readonly source: number
+  readonly name: string
+  readonly asked: number
+  readonly answer: number | undefined
+}
+
+/** A handler was given the events of a join. */
+export interface Joined {
+  readonly source: number
+  readonly events: readonly number[]
+  readonly missing: readonly string[]
+}
+
 /** Records `first` to `last` were written by this process. */
 export interface Written {
   readonly process: number
@@ -42,6 +67,9 @@ export class History {
   readonly tools: ToolCall[] = []
   readonly entries: Entry[] = []
   readonly written: Written[] = []
+  readonly gathers: Gathered[] = []
+  readonly waits: Waited[] = []
+  readonly joins: Joined[] = []
   #order = 0
 
   /** The next place in the order of what clients saw. */

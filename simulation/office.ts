@@ -2,10 +2,20 @@
  * The agents of a simulation: they do what the event tells them to, so that every feature meets every fault, and what has
  * to come out is known beforehand.
  */
-import { agent, type AnyAgent, event, Permanent } from 'event-spine'
+import { agent, type AnyAgent, event, join, Permanent, quorum } from 'event-spine'
 import { z } from 'zod'
 import type { Chance } from './chance.ts'
 import type { History } from './history.ts'
+
+const BRANCHES = ['step', 'fails', 'call', 'sleep', 'scope', 'inner'] as const
+const Gather = z.object({
+  do: z.literal('gather'),
+  name: z.string(),
+  branches: z.array(z.enum(BRANCHES)),
+  until: z.union([z.enum(['settled', 'first']), z.number()]),
+  withinMs: z.number(),
+  onLate: z.enum(['cancel', 'finish']),
+})
 
 const Op = z.discriminatedUnion('do', [
   z.object({ do: z.literal('step'), name: z.string() }),
@@ -19,14 +29,23 @@ const Op = z.discriminatedUnion('do', [
   z.object({ do: z.literal('set'), value: z.number() }),
   z.object({ do: z.literal('publish') }),
   z.object({ do: z.literal('patched'), id: z.string() }),
+  Gather,
+  z.object({ do: z.literal('wait'), name: z.string(), answerMs: z.number(), withinMs: z.number() }),
+  z.object({ do: z.literal('route'), score: z.number() }),
+  z.object({ do: z.literal('remind'), delayMs: z.number() }),
   z.object({ do: z.literal('poison') }),
   z.object({ do: z.literal('crash'), name: z.string(), times: z.number() }),
 ])
 export type Op = z.infer<typeof Op>
 
+export type GatherOp = z.infer<typeof Gather>
+
 export const Ordered = event('order.placed', z.object({ id: z.number(), ops: z.array(Op) }))
 export const Noted = event('note.taken', z.object({ id: z.number() }))
 export const Finished = event('order.finished', z.object({ id: z.number(), results: z.array(z.string()) }))
+
+export const Asked = event('question.asked', z.object({ id: z.number(), answerMs: z.number() }))
+export const Answered = event('question.answered', z.object({ id: z.number() }))
 
 const Question = z.object({ sessions: z.array(z.string()), hands: z.boolean(), fails: z.boolean() })
 const Answer = z.object({ depth: z.number() })
@@ -104,7 +123,7 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
 
   const clerk = agent(
     'clerk',
-    { on: Ordered, emits: [Finished, Noted], onFailure, concurrency, retry },
+    { on: Ordered, emits: [Finished, Noted, Asked], onFailure, concurrency, retry },
     async (evt, ctx) => {
       entered('clerk', evt.sequence, ctx.deadline)
       const results: string[] = []
@@ -172,6 +191,64 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
           case 'patched':
             results.push(ctx.patched(op.id) ? 'patched' : 'not patched')
             break
+          case 'gather': {
+            const branch = (
+              kind: (typeof BRANCHES)[number],
+              index: number,
+            ): Promise<unknown> | ((scope: typeof ctx) => Promise<unknown>) => {
+              const name = `${op.name} ${index}`
+              if (kind === 'step') return run(name)
+              if (kind === 'fails')
+                return ctx.step(name, () => around.work().then(() => Promise.reject(new Error(name))))
+              if (kind === 'call') return ctx.call(Expert, { sessions: [], hands: false, fails: false })
+              if (kind === 'sleep') return ctx.sleep(30)
+              if (kind === 'inner') {
+                const expert = ctx.call(Expert, { sessions: [], hands: false, fails: false })
+                return ctx.gather([ctx.sleep(5_000), expert], { until: 'first' })
+              }
+              return async (scope: typeof ctx) => {
+                await scope.step('look', () => around.work())
+                return (await scope.call(Senior, { sessions: [], hands: false, fails: false })).depth
+              }
+            }
+            const branches = Object.fromEntries(op.branches.map((kind, index) => [`${index}`, branch(kind, index)]))
+            const until = typeof op.until === 'number' ? quorum(op.until) : op.until
+            const { values, missing, reached } = await ctx.gather(branches, {
+              until,
+              within: op.withinMs,
+              onLate: op.onLate,
+            })
+            history.gathers.push({
+              source: evt.sequence,
+              op,
+              values: Object.keys(values),
+              missing: missing.map(({ branch: name, reason }) => ({ branch: String(name), reason })),
+              reached,
+            })
+            results.push('gathered')
+            break
+          }
+          case 'wait': {
+            const asked = await ctx.publish(Asked, { id: evt.data.id, answerMs: op.answerMs })
+            const answer = await ctx.waitFor(Answered, { cause: asked, within: op.withinMs })
+            history.waits.push({ source: evt.sequence, name: op.name, asked: asked.sequence, answer: answer?.sequence })
+            results.push('waited')
+            break
+          }
+          case 'route': {
+            const to = await ctx.route(op.score, [
+              { atLeast: BANDS.expert, to: Expert },
+              { atLeast: BANDS.senior, to: Senior },
+              { else: Expert },
+            ])
+            await ctx.call(to, { sessions: [], hands: false, fails: false })
+            results.push('routed')
+            break
+          }
+          case 'remind':
+            await ctx.publish(Noted, { id: evt.data.id }, { delay: op.delayMs })
+            results.push('reminded')
+            break
           case 'poison':
             await ctx.step('swallow', () => {
               if (!around.isHealed()) throw new Permanent('poison')
@@ -198,8 +275,52 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     })
   })
 
-  return [expert, senior, clerk, filing]
+  const answerer = agent('answerer', { on: Asked, emits: [Answered], retry }, async (evt, ctx) => {
+    entered('answerer', evt.sequence, ctx.deadline)
+    if (evt.data.answerMs > 0) await ctx.sleep(evt.data.answerMs)
+    ctx.emit(Answered, { id: evt.data.id })
+  })
+
+  // A join: what the two have in common is the request.
+  const pairing = agent(
+    'pairing',
+    { on: join([Finished, Answered], { per: 'request', within: 300 }), retry },
+    async (evt, ctx) => {
+      entered('pairing', evt.sequence, ctx.deadline)
+      const events = Object.values(evt.data).filter((each) => each !== undefined)
+      await ctx.step('pair', () => around.work())
+      history.joins.push({
+        source: evt.sequence,
+        events: events.map(({ sequence }) => sequence),
+        missing: [...evt.missing],
+      })
+    },
+  )
+
+  const greeter = agent(
+    'greeter',
+    { on: Ordered, after: [Ordered], dedupe: (evt) => greetingOf(evt.data.id), retry },
+    async (evt, ctx) => {
+      entered('greeter', evt.sequence, ctx.deadline)
+      await ctx.step('greet', () => around.work())
+    },
+  )
+
+  const watcher = agent('watcher', { on: '*', observes: true, retry }, async (_evt, ctx) => {
+    await ctx.step('look', () => null)
+  })
+
+  return [expert, senior, clerk, filing, answerer, pairing, greeter, watcher]
 }
+
+/** Where the bands of a route begin. */
+export const BANDS = { expert: 0.8, senior: 0.4 } as const
+
+export function greetingOf(order: number): string {
+  return `greeting ${order % 5}`
+}
+
+export const AGENTS = ['expert', 'senior', 'clerk', 'filing', 'answerer', 'pairing', 'greeter', 'watcher'] as const
 
 /** What an order's results have to be, whatever happens on the way. */
 export function expectedResults(ops: readonly Op[]): readonly string[] {
@@ -219,6 +340,10 @@ const RESULTS = {
   set: 'set',
   publish: 'published',
   patched: 'patched',
+  gather: 'gathered',
+  wait: 'waited',
+  route: 'routed',
+  remind: 'reminded',
   poison: 'healed',
   crash: 'survived',
 } as const
@@ -239,11 +364,21 @@ function randomOp(chance: Chance, index: number): Op {
   if (draw < 50) return { do: 'sleep', ms: chance.pick([0, 5, 50, 5_000]) }
   if (draw < 58) return { do: 'both', names: [`${name} left`, `${name} right`] }
   if (draw < 64) return { do: 'race', names: [`${name} left`, `${name} right`] }
-  if (draw < 80) {
+  if (draw < 68) {
+    const branches = Array.from({ length: 1 + chance.below(4) }, () => chance.pick(BRANCHES))
+    const until = chance.pick(['settled', 'first', 1 + chance.below(branches.length)] as const)
+    const withinMs = chance.pick([20, 200, 10_000])
+    return { do: 'gather', name, branches, until, withinMs, onLate: chance.pick(['cancel', 'finish']) }
+  }
+  if (draw < 71)
+    return { do: 'wait', name, answerMs: chance.pick([0, 0, 30, 2_000]), withinMs: chance.pick([50, 600_000]) }
+  if (draw < 74) return { do: 'route', score: chance.pick([0.9, 0.8, 0.5, 0.1]) }
+  if (draw < 76) return { do: 'remind', delayMs: chance.pick([1, 50, 3_000]) }
+  if (draw < 82) {
     const sessions = Array.from({ length: chance.below(3) }, () => chance.pick(SESSIONS))
     return { do: 'call', sessions, hands: chance.percent(40), fails: chance.percent(10) }
   }
-  if (draw < 86) return { do: 'set', value: chance.below(100) }
+  if (draw < 87) return { do: 'set', value: chance.below(100) }
   if (draw < 91) return { do: 'publish' }
   if (draw < 95) return { do: 'patched', id: name }
   if (draw < 98) return { do: 'poison' }

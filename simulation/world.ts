@@ -4,7 +4,7 @@
  * Job: produce a history. Not its job: judging it (`checkers/`). All that is random comes from the seed and all time from
  * one virtual clock, so a seed plays the same way every time.
  */
-import { encodeState, evolve, initialState, type LogRecord, stateOf } from 'event-spine'
+import { encodeState, evolve, initialState, type LogRecord, type Spine, stateOf } from 'event-spine'
 import {
   type AppendFault,
   type SimulatedEngine,
@@ -15,6 +15,7 @@ import {
 import { Chance } from './chance.ts'
 import { type Evidence, History, type Publication } from './history.ts'
 import {
+  AGENTS,
   expectedResults,
   office,
   type Op,
@@ -50,6 +51,8 @@ interface Order {
 }
 
 const CALLED = new Set(['expert', 'senior'])
+/** Of a process: none, few, more than there ever are. */
+const SUSPENDED_RUNS_MAX = [0, 1, 4, 1_000]
 const ACTIONS = 120
 /** The quiet phase must end long before this many things have become due. */
 const QUIET_TIMERS_MAX = 20_000
@@ -130,7 +133,8 @@ class World {
     else if (draw < 79) void this.#closeInOrder(slot)
     else if (draw < 83) void this.#cancelOne()
     else if (draw < 88) void this.#dealWithDeadLetters(this.#chance.percent(20))
-    else if (draw < 90) this.#clock.advanceTo(this.#clock.now() + 10_000)
+    else if (draw < 89) void this.#pauseOrResume()
+    else if (draw < 91) this.#clock.advanceTo(this.#clock.now() + 10_000)
     else this.#tryOpenOrders()
   }
 
@@ -179,6 +183,11 @@ class World {
   async #isDrained({ process }: Slot): Promise<boolean> {
     if (process === undefined || !process.isIdle) return false
     if (this.#orders.some(({ publication }) => publication.acknowledged.length === 0)) return false
+    if (process.spine.agents.list().some(({ paused }) => paused)) {
+      // Not awaited: what it waits for comes with time, which passes in the loop that asks.
+      void this.#resumeAll(process.spine)
+      return false
+    }
     if (stateOf(process.spine).deadLetters.size > 0) {
       // Not awaited: what it waits for comes with time, which passes in the loop that asks.
       void this.#dealWithDeadLetters(false)
@@ -228,7 +237,9 @@ class World {
       this.#policies,
     )
     const silent = { warn: () => {} }
-    SimulatedProcess.start({ engine, agents, clock: this.#clock, random: chance, logger: silent }).then(
+    const suspendedRunsMax = chance.pick(SUSPENDED_RUNS_MAX)
+    const options = { engine, agents, clock: this.#clock, random: chance, logger: silent }
+    SimulatedProcess.start(options, { suspendedRunsMax }).then(
       (process) => {
         if (slot.number === number && slot.engine !== undefined) slot.process = process
         else process.kill()
@@ -334,6 +345,19 @@ class World {
     this.#mayEndEarly.add(publication.id)
     const [first] = publication.acknowledged
     await process.spine.requests.cancel(first?.request as string, 'no longer wanted').catch(() => undefined)
+  }
+
+  async #pauseOrResume(): Promise<void> {
+    const process = this.#slots[0]?.process
+    if (process === undefined) return
+    const { agents } = process.spine
+    const name = this.#chance.pick(AGENTS)
+    const act = this.#chance.percent(40) ? agents.pause(name, 'lunch') : agents.resume(name)
+    await act.catch(() => undefined)
+  }
+
+  async #resumeAll({ agents }: Spine): Promise<void> {
+    await Promise.all(agents.list().map(({ name }) => agents.resume(name).catch(() => undefined)))
   }
 
   async #dealWithDeadLetters(discards: boolean): Promise<void> {

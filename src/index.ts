@@ -11,16 +11,30 @@ export {
   type OnFailure,
   type Order,
   type ReplyOf,
+  type Subscription,
 } from './agent/agent.ts'
+export { type AnyJoin, type Join, join, type JoinedEvent, type JoinOptions } from './agent/join.ts'
 export type {
   CallOptions,
   Context,
+  DirectedAgent,
   EmitOptions,
   Handoff,
+  RouteElse,
+  RouteRule,
+  RouteTarget,
   SessionHandle,
   StepContext,
   StepOptions,
 } from './agent/context.ts'
+export {
+  type Gathered,
+  type GatherAllOptions,
+  type GatherOptions,
+  type MissingBranch,
+  type Quorum,
+  quorum,
+} from './agent/gather.ts'
 export {
   type AnyEventType,
   type DataOf,
@@ -29,16 +43,18 @@ export {
   type EventType,
   event,
   type InputOf,
+  type MatchOf,
   type SpineEvent,
 } from './agent/event-type.ts'
 
 // What users hold
 export { createSpine, stateOf, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
-export type { AgentInfo, HeldKey } from './runtime/agents.ts'
+export type { AgentInfo, HeldKey, JoinInfo } from './runtime/agents.ts'
 export type { DeadLetter, DeadLetterDetail } from './runtime/dead-letters.ts'
 export type { LogQuery, WaitOptions } from './runtime/read-log.ts'
 export { type Message, message, type Published, type PublishOptions, type StartOptions } from './runtime/publisher.ts'
-export type { RequestInfo, Settled, Waiting } from './runtime/requests.ts'
+export type { RequestInfo, Settled } from './runtime/requests.ts'
+export type { Waiting } from './runtime/waiting.ts'
 export type { Logger } from './runtime/logger.ts'
 export type { WorkHandle } from './runtime/work-handle.ts'
 

@@ -5,7 +5,7 @@
  */
 import type { AnyAgent, InputDataOf, ReplyOf } from './agent/agent.ts'
 import type { Directed } from './agent/context.ts'
-import type { AnyEventType, EventOf, InputOf } from './agent/event-type.ts'
+import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf } from './agent/event-type.ts'
 import type { SpineState } from './coordination/state.ts'
 import type { Engine } from './engine/engine.ts'
 import type { LogRecord } from './event/record.ts'
@@ -66,7 +66,10 @@ export interface Spine {
   /** Waits until nothing of the request is open at hosted agents. Never hangs: default bound 60 s, then `open`. */
   settled(request: string, options?: { readonly within?: Duration }): Promise<Settled>
   /** The first matching event; `undefined` when the bound passes. With `request`: also one already on the log. */
-  waitFor<Event extends AnyEventType>(type: Event, options: WaitOptions): Promise<EventOf<Event> | undefined>
+  waitFor<Event extends AnyEventType>(
+    type: Event,
+    options: WaitOptions<MatchOf<DataOf<Event>>>,
+  ): Promise<EventOf<Event> | undefined>
   readonly log: {
     /** Records in order, read page by page. */
     read(query?: LogQuery): AsyncIterableIterator<LogRecord>
@@ -83,6 +86,17 @@ export interface Spine {
     remove(name: string): Promise<void>
     /** Moves an absent agent's open work and subscriptions to another name. @throws SPINE_AGENT_UNKNOWN, SPINE_AGENT_HOSTED */
     rename(name: string, to: string): Promise<void>
+    /**
+     * The agent starts nothing new, here and after a restart, until it is resumed: no delivery, and no further attempt at
+     * one that failed. What is running or suspended goes on, events wait in their order, deadlines pass. Also for an absent
+     * agent. Twice is once.
+     *
+     * @throws SPINE_AGENT_UNKNOWN
+     * @example await spine.agents.pause('billing', 'the bank is down')
+     */
+    pause(name: string, why?: string): Promise<void>
+    /** What waited starts, in its order. @throws SPINE_AGENT_UNKNOWN */
+    resume(name: string): Promise<void>
   }
   readonly requests: {
     /** @throws SPINE_REQUEST_UNKNOWN */
@@ -193,7 +207,7 @@ function spineOf(runtime: Runtime): Spine {
       ) as WorkHandle<never>
     },
     settled: (request, options = {}) => requests.settled(request, options.within),
-    waitFor: (type, options) => waitForEvent(runtime, type, options) as Promise<never>,
+    waitFor: (type, options) => waitForEvent(runtime, type, options as WaitOptions) as Promise<never>,
     log: {
       read: (query) => readLog(runtime, query),
       tail: (options = {}) => tailLog(runtime, options.after ?? runtime.state.at),
@@ -203,6 +217,8 @@ function spineOf(runtime: Runtime): Spine {
       list: () => agents.list(),
       remove: (name) => agents.remove(name),
       rename: (name, to) => agents.rename(name, to),
+      pause: (name, why) => agents.pause(name, why),
+      resume: (name) => agents.resume(name),
     },
     requests: {
       get: (id) => requests.get(id),

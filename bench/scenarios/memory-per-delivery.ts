@@ -7,18 +7,17 @@
  * belongs to its `n`.
  */
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { agent, createSpine, event, type Spine, stateOf } from 'event-spine'
 import { sqlite } from 'event-spine/sqlite'
+import { memoryInUse, memorySince } from '../memory-in-use.ts'
 import { Payload, payload } from '../payload.ts'
-import type { MemoryPerUnit, Scenario } from '../scenario.ts'
+import type { Scenario } from '../scenario.ts'
 import { measureCount } from '../sliding-window.ts'
 
 const N = 100_000
 const WARM_UP_MAX = 30_000
 const PUBLISHED_AT_ONCE = 1_000
 const SESSIONS_SHARED = 1_000
-const COLLECTIONS = 3
 
 const Left = event('work.left', Payload)
 const VARIANTS = {
@@ -62,10 +61,9 @@ export function memoryPerDelivery(variant: keyof typeof VARIANTS): Scenario {
       requireOpen(spine, warmUp)
       const before = await memoryInUse()
       await load(warmUp, n)
-      const after = await memoryInUse()
+      const memory = memorySince(before, await memoryInUse(), n)
       requireOpen(spine, warmUp + n)
       // The process ends with the run: the handler never will, and there is nothing to wait for.
-      const each = (figure: keyof MemoryPerUnit) => (after[figure] - before[figure]) / n
       return {
         n,
         perSecond: null,
@@ -74,24 +72,10 @@ export function memoryPerDelivery(variant: keyof typeof VARIANTS): Scenario {
         cpuSecondsPer1000: null,
         loopStallMsMax: null,
         durability: engine.durability(),
-        memory: {
-          heapBytes: each('heapBytes'),
-          arrayBytes: each('arrayBytes'),
-          residentBytes: each('residentBytes'),
-        },
+        memory,
       }
     },
   }
-}
-
-async function memoryInUse(): Promise<MemoryPerUnit> {
-  if (globalThis.gc === undefined) throw new Error('Memory is measured after collections: run Node with --expose-gc.')
-  for (let count = 0; count < COLLECTIONS; count++) {
-    globalThis.gc()
-    await setImmediate()
-  }
-  const { heapUsed, arrayBuffers, rss } = process.memoryUsage()
-  return { heapBytes: heapUsed, arrayBytes: arrayBuffers, residentBytes: rss }
 }
 
 function requireOpen(spine: Spine, expected: number): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { agent, createSpine, event } from 'event-spine'
 import { sqlite } from 'event-spine/sqlite'
 import { Arrivals } from '../arrivals.ts'
+import { asideAgents, useFeatures } from '../features-in-use.ts'
 import { commitBytes, Payload, payload } from '../payload.ts'
 import type { Sample, Scenario } from '../scenario.ts'
 import { measureForSeconds } from '../sliding-window.ts'
@@ -12,26 +13,28 @@ const Received = event('session.received', Payload)
 const Understood = event('session.understood', Payload)
 const Planned = event('session.planned', Payload)
 
-export function pipeline(inFlight: number): Scenario {
+/** `others use all`: the same load, while agents beside it use every feature that it does not. */
+export function pipeline(inFlight: number, variant: 'others use all' | null = null): Scenario {
   return {
     name: 'pipeline',
-    variant: null,
+    variant,
     inFlight,
     unit: 'session',
     handoffsPerUnit: 3,
     // C is entered when what A was given, what A and what B emitted are durable; the end of C is written behind it.
     floor: { awaited: 3, trailing: 1, bytesEach: commitBytes(2) },
-    run: ({ directory, seconds }) => measure(join(directory, 'log.db'), inFlight, seconds),
+    run: ({ directory, seconds }) => measure(join(directory, 'log.db'), inFlight, seconds, variant !== null),
   }
 }
 
-async function measure(path: string, inFlight: number, seconds: number): Promise<Sample> {
+async function measure(path: string, inFlight: number, seconds: number, isAside: boolean): Promise<Sample> {
   const arrivals = new Arrivals()
   const a = agent('a', { on: Received, emits: [Understood] }, (evt, ctx) => ctx.emit(Understood, evt.data))
   const b = agent('b', { on: Understood, emits: [Planned] }, (evt, ctx) => ctx.emit(Planned, evt.data))
   const c = agent('c', { on: Planned }, (evt) => arrivals.arrive(evt.data.index))
   const engine = sqlite(path)
-  const spine = await createSpine({ engine, agents: [a, b, c] })
+  const spine = await createSpine({ engine, agents: [a, b, c, ...(isAside ? asideAgents : [])] })
+  const aside = isAside ? await useFeatures(spine) : []
   let sample: Sample
   try {
     sample = await measureForSeconds({
@@ -42,9 +45,10 @@ async function measure(path: string, inFlight: number, seconds: number): Promise
       one: (index) => arrivals.expect(index, () => spine.publish(Received, payload(index))),
     })
   } finally {
-    await spine.close()
+    await spine.close(isAside ? { drain: 0 } : {})
   }
   const requests = arrivals.verify()
-  await verifyLog(path, { requests, events: [Received.type, Understood.type, Planned.type], completed: 3 })
+  const events = [Received.type, Understood.type, Planned.type]
+  await verifyLog(path, { requests, events, completed: 3, aside })
   return sample
 }

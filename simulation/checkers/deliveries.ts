@@ -7,6 +7,8 @@ const ENDS = new Set([
   'spine.delivery.dead',
   'spine.delivery.cancelled',
   'spine.delivery.expired',
+  'spine.delivery.skipped',
+  'spine.delivery.taken',
 ])
 
 interface Life {
@@ -31,11 +33,14 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
       const { error } = record.data as { error?: { message: string } }
       findings.push({ invariant: 'I19', what: `${id} paused: ${error?.message}` })
     }
-    if (type === 'spine.timer.set') {
-      const { command, due } = record.data as { command: string; due: number }
-      timers.set(`${id} ${command}`, { due, fired: false })
+    if (type === 'spine.timer.set' || type === 'spine.gather.opened') {
+      const { command, due } = record.data as { command: string; due?: number }
+      // A gather without `within` has no timer.
+      if (due !== undefined) timers.set(`${id} ${command}`, { due, fired: false })
     }
-    if (type === 'spine.timer.fired') {
+    // Delays are judged where handlers are entered (waits.ts).
+    const isDelay = (record.data as { command?: string } | null)?.command === '@delay'
+    if (type === 'spine.timer.fired' && !isDelay) {
       const name = `${id} ${(record.data as { command: string }).command}`
       const timer = timers.get(name)
       // A late fact about what has ended changes nothing, and is no firing.

@@ -1,12 +1,17 @@
 /** One function per invariant. None of them uses code of the product: they read records, and what the outside saw. */
 import type { Evidence } from '../history.ts'
+import { checkAudience } from './audience.ts'
 import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
 import { checkFencing } from './fencing.ts'
+import { checkGathers } from './gathers.ts'
+import { checkJoins } from './joins.ts'
 import { checkOrder } from './order.ts'
 import { checkOutcome } from './outcome.ts'
 import { checkOwners } from './owners.ts'
+import { checkRoutes } from './routes.ts'
+import { checkWaits } from './waits.ts'
 
 /** A broken promise: which, and the smallest part of the evidence that shows it. */
 export interface Finding {
@@ -17,11 +22,16 @@ export interface Finding {
 export type Checker = (evidence: Evidence) => readonly Finding[]
 
 export const CHECKERS: readonly Checker[] = [
+  checkAudience,
   checkClients,
   checkDeliveries,
   checkEffects,
   checkFencing,
+  checkGathers,
+  checkJoins,
   checkOrder,
   checkOwners,
+  checkRoutes,
+  checkWaits,
   checkOutcome,
 ]

@@ -8,7 +8,7 @@ const REACTIONS: Readonly<Record<string, readonly string[]>> = {
   'order.finished': ['filing'],
   'note.taken': ['filing'],
 }
-const ENDS = /^spine\.delivery\.(?:completed|dead|cancelled|expired)$/
+const ENDS = /^spine\.delivery\.(?:completed|dead|cancelled|expired|skipped|taken)$/
 
 interface Delivery {
   readonly source: LogRecord
@@ -24,7 +24,8 @@ export function checkOrder({ records }: Evidence): readonly Finding[] {
   const queues = new Map<string, Delivery[]>()
   const byRequest = new Map<string, Delivery[]>()
   for (const record of records) {
-    for (const agent of REACTIONS[record.type] ?? []) {
+    // What is delayed takes its place when it is due (waits.ts).
+    for (const agent of record.due === undefined ? (REACTIONS[record.type] ?? []) : []) {
       const delivery = { source: record, first: Number.POSITIVE_INFINITY, ended: Number.POSITIVE_INFINITY }
       deliveries.set(`${record.sequence}/${agent}`, delivery)
       append(queues, `${agent} ${record.key}`, delivery)

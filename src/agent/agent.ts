@@ -4,6 +4,8 @@ import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
+import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
+import type { Json } from '../kernel/json.ts'
 
 export type Order = 'session' | 'key' | 'none'
 export type OnFailure = 'skip' | 'block' | 'park'
@@ -32,17 +34,46 @@ interface CommonOptions {
   readonly retry?: { readonly attempts?: number; readonly backoff?: string }
   /** Bounds one attempt's running time, suspended time not counted. Default `'5m'`. */
   readonly timeout?: Duration
+  /**
+   * With that many deliveries of this agent open, calls and starts are refused with SPINE_QUEUE_FULL. Events and handoffs
+   * wait instead: they never block who sends them. Default 10,000, bounds 1 to 1,000,000.
+   */
+  readonly maxPending?: number
+  /**
+   * Names what the work is about: `(evt) => evt.data.orderId`. Asked once, before a delivery starts, and recorded: the second
+   * delivery of this agent with the same key is skipped, for the life of the log, whatever became of the first. A call that is
+   * skipped rejects with SPINE_CALL_FAILED and the cause SPINE_DUPLICATE. The key is a text of 1 to 256 characters.
+   */
+  readonly dedupe?: unknown
 }
 
-export interface ReactionOptions extends CommonOptions {
-  /** The event type, or types, that it reacts to. */
-  readonly on: AnyEventType | readonly AnyEventType[]
+/** One type, several, every event but its own (`'*'`), or several as one (`join`). */
+export type Subscription = AnyEventType | readonly AnyEventType[] | '*' | AnyJoin
+
+interface SubscriptionOptions {
+  /**
+   * Starts a delivery only when its session has had an event of each of these types, before or after the event that it is
+   * given. Until then it holds its key. At most 32 types. Default: none.
+   */
+  readonly after?: readonly AnyEventType[]
+  /**
+   * It only looks on: nobody waits for it (`settled`), no cancel and no deadline of the request ends it. It is durable,
+   * retried and ordered like others; what it emits is part of the request. Default false.
+   */
+  readonly observes?: boolean
+}
+
+export interface ReactionOptions extends CommonOptions, SubscriptionOptions {
+  /** The event type, or types, that it reacts to: also `'*'`, every event but its own, and `join([A, B], { per })`. */
+  readonly on: Subscription
   readonly input?: never
   readonly output?: never
 }
 
 export interface DirectedOptions extends CommonOptions {
   readonly on?: never
+  readonly after?: never
+  readonly observes?: never
   /** What it is asked: `evt.data` of the handler. */
   readonly input: StandardSchemaV1
   /** What it replies: the return value of the handler. */
@@ -51,11 +82,12 @@ export interface DirectedOptions extends CommonOptions {
 
 export type AgentOptions = ReactionOptions | DirectedOptions
 /** The widest shape: what the library itself works with. */
-export type AnyOptions = CommonOptions & {
-  readonly on?: AnyEventType | readonly AnyEventType[]
-  readonly input?: StandardSchemaV1
-  readonly output?: StandardSchemaV1
-}
+export type AnyOptions = CommonOptions &
+  SubscriptionOptions & {
+    readonly on?: Subscription
+    readonly input?: StandardSchemaV1
+    readonly output?: StandardSchemaV1
+  }
 
 /** The address of an agent and, once it has a handler, the agent itself. */
 export interface Agent<Name extends string = string, Options extends AnyOptions = AnyOptions> {
@@ -70,7 +102,13 @@ export interface Agent<Name extends string = string, Options extends AnyOptions 
 export type AnyAgent = Pick<Agent, 'name' | 'options' | 'handler'>
 export type AnyHandler = (evt: SpineEvent<string, never>, ctx: never) => unknown
 
-export type InputDataOf<Target> = Target extends {
+/** What the target may be asked. Of a union of targets: what every one of them may be asked. */
+export type InputDataOf<Target> = (Target extends unknown ? (input: InputOfOne<Target>) => void : never) extends (
+  input: infer Input,
+) => void
+  ? Input
+  : never
+type InputOfOne<Target> = Target extends {
   readonly options: { readonly input: infer Schema extends StandardSchemaV1 }
 }
   ? StandardSchemaV1.InferInput<Schema>
@@ -82,9 +120,13 @@ export type ReplyOf<Target> = Target extends {
   : never
 
 type HandledEvent<Options> = Options extends { readonly on: infer On }
-  ? On extends readonly (infer Event)[]
-    ? EventOf<Event>
-    : EventOf<On>
+  ? On extends '*'
+    ? SpineEvent<string, Json>
+    : On extends AnyJoin
+      ? JoinedEventOf<On>
+      : On extends readonly (infer Event)[]
+        ? EventOf<Event>
+        : EventOf<On>
   : Options extends { readonly input: infer Schema extends StandardSchemaV1 }
     ? SpineEvent<string, StandardSchemaV1.InferOutput<Schema>>
     : never
@@ -99,29 +141,45 @@ export type Handler<Options extends AnyOptions> = (
 ) => HandlerResult<Options> | Promise<HandlerResult<Options>>
 
 /** One kind of work per agent, and only options that exist; what is wrong is explained in the type of the option at fault. */
-type Checked<Options> = Options extends { readonly on: unknown; readonly input: unknown }
-  ? Fault<
-      Options,
-      'input',
-      "an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one"
-    >
-  : Options extends { readonly on: unknown; readonly output: unknown }
+type Checked<Options> = keyof AnyOptions extends keyof Options
+  ? // Not inferred yet: asked for the type of a function among the options, the compiler looks here first.
+    Options
+  : Options extends { readonly on: unknown; readonly input: unknown }
     ? Fault<
         Options,
-        'output',
-        "an agent that reacts ('on') returns no reply: remove 'output', or replace 'on' by 'input'"
+        'input',
+        "an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one"
       >
-    : Options extends { readonly input: unknown; readonly output: unknown } | { readonly on: unknown }
-      ? Stranger<Options> extends never
-        ? Options
-        : Omit<Options, Stranger<Options>> & {
-            readonly [Name in Stranger<Options>]: `an agent has no option '${Name}'`
-          }
-      : Options extends { readonly input: unknown }
-        ? Options & { readonly output: StandardSchemaV1 }
-        : Options extends { readonly output: unknown }
-          ? Options & { readonly input: StandardSchemaV1 }
-          : Options & { readonly on: AnyEventType }
+    : Options extends { readonly on: unknown; readonly output: unknown }
+      ? Fault<
+          Options,
+          'output',
+          "an agent that reacts ('on') returns no reply: remove 'output', or replace 'on' by 'input'"
+        >
+      : Options extends { readonly input: unknown; readonly after: unknown }
+        ? Fault<Options, 'after', "directed work starts when it is asked for: 'after' is for agents that react ('on')">
+        : Options extends { readonly input: unknown; readonly observes: unknown }
+          ? Fault<Options, 'observes', "directed work is waited for: 'observes' is for agents that react ('on')">
+          : Options extends { readonly input: unknown; readonly output: unknown } | { readonly on: unknown }
+            ? Stranger<Options> extends never
+              ? Options
+              : Omit<Options, Stranger<Options>> & {
+                  readonly [Name in Stranger<Options>]: `an agent has no option '${Name}'`
+                }
+            : Options extends { readonly input: unknown }
+              ? Options & { readonly output: StandardSchemaV1 }
+              : Options extends { readonly output: unknown }
+                ? Options & { readonly input: StandardSchemaV1 }
+                : Options & { readonly on: AnyEventType }
+
+/** Options whose functions are given the event: what it is follows from `on` or `input`, which are inferred by themselves. */
+type Named<On, Input> =
+  | {
+      readonly on?: On
+      readonly input?: Input
+      readonly dedupe: (evt: unknown extends On ? HandledEvent<{ input: Input }> : HandledEvent<{ on: On }>) => string
+    }
+  | { readonly dedupe?: never }
 
 type Stranger<Options> = Exclude<keyof Options & string, keyof AnyOptions>
 type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Options, Key> & {
@@ -139,13 +197,13 @@ type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Opti
  *   ctx.emit(Booked, evt.data)
  * })
  */
-export function agent<const Name extends string, const Options extends AnyOptions>(
+export function agent<const Name extends string, const Options extends AnyOptions, const On = unknown, Input = unknown>(
   name: Name,
-  options: Checked<Options>,
+  options: Checked<Options> & Named<On, Input>,
 ): Agent<Name, Options>
-export function agent<const Name extends string, const Options extends AnyOptions>(
+export function agent<const Name extends string, const Options extends AnyOptions, const On = unknown, Input = unknown>(
   name: Name,
-  options: Checked<Options>,
+  options: Checked<Options> & Named<On, Input>,
   handler: Handler<Options>,
 ): Agent<Name, Options>
 export function agent<Name extends string, Options extends AnyOptions>(
@@ -158,14 +216,15 @@ export function agent<Name extends string, Options extends AnyOptions>(
     name,
     options,
     handler: handler as AnyHandler | undefined,
-    handle: (implementation: Handler<Options>) => agent(name, options as Checked<Options>, implementation),
+    handle: (implementation: Handler<Options>) => agent<Name, Options>(name, options as never, implementation),
   })
 }
 
-/** Event types of `on`, however it was written. */
-export function subscriptionsOf(options: AnyOptions): readonly AnyEventType[] {
-  if (options.on === undefined) return []
-  return Array.isArray(options.on) ? (options.on as readonly AnyEventType[]) : [options.on as AnyEventType]
+/** Event types of `on`, however it was written; none for `'*'`, which names no type. */
+export function subscriptionsOf({ on }: AnyOptions): readonly AnyEventType[] {
+  if (on === undefined || on === '*') return []
+  if (isJoin(on)) return on.types
+  return Array.isArray(on) ? (on as readonly AnyEventType[]) : [on as AnyEventType]
 }
 
 export const RETRY_DEFAULT = { attempts: 10, backoff: '500ms..1m' } as const
@@ -226,14 +285,26 @@ function checkOptions(name: string, options: AnyOptions): void {
   const stranger = events.find(
     (candidate) => typeof candidate?.type !== 'string' || !isStandardSchema(candidate.schema),
   )
-  if (stranger !== undefined || (reacts && subscriptionsOf(options).length === 0)) {
+  if (stranger !== undefined || (reacts && options.on !== '*' && subscriptionsOf(options).length === 0)) {
     throw invalid(
       `${what}: 'on' and 'emits' take what event() returned.`,
       "Declare it first: const Inquiry = event('inquiry.received', schema).",
     )
   }
+  for (const option of ['after', 'observes'] as const) {
+    if (reacts || options[option] === undefined) continue
+    throw invalid(
+      `${what} has '${option}' without 'on'.`,
+      'Only agents that react to events have it; directed work starts when it is asked for.',
+    )
+  }
+  if (options.after !== undefined) checkTypes(`${what}: after`, options.after)
+  if (options.observes !== undefined && typeof options.observes !== 'boolean')
+    throw invalid(`${what}: observes is no boolean.`, 'Use true or false.', options.observes)
   if (options.concurrency !== undefined)
     requireWholeNumber(options.concurrency, limits.concurrencyMax, `${what}: concurrency`)
+  if (options.maxPending !== undefined)
+    requireWholeNumber(options.maxPending, limits.pendingCallsMax, `${what}: maxPending`)
   if (options.order !== undefined && !['session', 'key', 'none'].includes(options.order)) {
     throw invalid(`${what}: order '${options.order}' is unknown.`, "Use 'session', 'key' or 'none'.", options.order)
   }
@@ -244,6 +315,8 @@ function checkOptions(name: string, options: AnyOptions): void {
       options.onFailure,
     )
   }
+  if (options.dedupe !== undefined && typeof options.dedupe !== 'function')
+    throw invalid(`${what}: dedupe is not a function.`, 'Write dedupe: (evt) => evt.data.orderId.', options.dedupe)
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)
 }

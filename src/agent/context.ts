@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/duration.ts'
 import type { Json } from '../kernel/json.ts'
-import type { AnyEventType, InputOf, SpineEvent } from './event-type.ts'
+import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf, SpineEvent } from './event-type.ts'
+import type { AllOf, BranchesOf, GatherAllOptions, GatheredOf, GatherOptions } from './gather.ts'
 import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.ts'
 
 /** What a step's function is given. */
@@ -31,6 +32,17 @@ export interface EmitOptions {
   readonly session?: string
   /** What the event is ordered by. Default: the key of the event that is handled, or the `session` given here. */
   readonly key?: string
+  /** The event is on the log at once; its deliveries begin this much later, and then take their place in the order. */
+  readonly delay?: Duration
+}
+
+export interface WaitForOptions<Match = { readonly [key: string]: Json }> {
+  /** After this time the wait gives `undefined`. Durable: a restart does not begin it again. */
+  readonly within: Duration
+  /** Only an event that answers this one: its sequence, or what `ctx.publish` gave. */
+  readonly cause?: number | { readonly sequence: number } | undefined
+  /** Part of the data: every field in it must be there with an equal value. At most 4 KB. */
+  readonly match?: Match
 }
 
 export interface CallOptions {
@@ -73,6 +85,34 @@ type Successor<Target extends AnyAgent, Options extends AnyOptions> = Options ex
     ? Directed<Target>
     : `agent '${Target['name']}' replies with something else than this agent's 'output'`
   : Directed<Target>
+
+/** An agent that can be called, handed to or routed to. */
+export type DirectedAgent = Agent<string, { readonly input: StandardSchemaV1 }>
+
+/** One rule of `ctx.route`: a band of numbers, or a predicate, and where the work goes when it holds. */
+export type RouteRule<Value = never> =
+  | { readonly atLeast: number; readonly to: DirectedAgent; readonly when?: never; readonly else?: never }
+  | {
+      readonly when: (value: Value) => boolean
+      readonly to: DirectedAgent
+      readonly atLeast?: never
+      readonly else?: never
+    }
+
+/** The last rule: where everything goes that no rule before it has taken. */
+export interface RouteElse {
+  readonly else: DirectedAgent
+  readonly to?: never
+}
+
+/** Every agent that the rules name, as a union. */
+export type RouteTarget<Rules extends readonly unknown[]> = Rules[number] extends infer Rule
+  ? Rule extends { readonly to: infer Target extends DirectedAgent }
+    ? Target
+    : Rule extends { readonly else: infer Target extends DirectedAgent }
+      ? Target
+      : never
+  : never
 
 export type EmitsOf<Options> = Options extends { readonly emits: readonly (infer Event extends AnyEventType)[] }
   ? Event
@@ -123,8 +163,65 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   ): Promise<ReplyOf<Target>>
   /** `return ctx.handoff(target, input)`: the target owns what follows, and the duty to reply moves with it. */
   handoff<Target extends AnyAgent>(target: Successor<Target, Options>, input: InputDataOf<Target>): Handoff<never>
+  /**
+   * Chooses where work goes, by the first rule that holds: `{ atLeast, to }` for numbers not below it, `{ when, to }` for what
+   * a predicate accepts, and at the end `{ else }`. A target that is paused, absent or unknown, or has as much open work as
+   * its `maxPending` allows, is passed over; `else` is taken in any case. Decided once and recorded, with every rule that was
+   * rejected and why: a replay gives the recorded target. The result goes to `ctx.call` or `ctx.handoff`, whose input must
+   * then fit every target.
+   *
+   * `NaN`, `null`, a missing score, and whatever else is no number, fall through every band.
+   *
+   * @throws SPINE_OPTION_INVALID: no `else` at the end, bands that do not descend, more than 64 rules, a rule that cannot be
+   *   read; SPINE_AGENT_INVALID for a target that reacts to events; what a predicate threw.
+   * @example
+   * const target = await ctx.route(draft.confidence, [{ atLeast: 0.9, to: AutoReply }, { else: Person }])
+   * return ctx.handoff(target, { question: evt.data.text })
+   */
+  route<Value, const Rules extends readonly [...RouteRule<Value>[], RouteElse]>(
+    value: Value,
+    rules: Rules,
+  ): Promise<RouteTarget<Rules>>
   /** A durable pause: no slot, no attempt, no timeout is spent, and a restart does not reset it. */
   sleep(duration: Duration): Promise<void>
+  /**
+   * Waits for several branches at once. A branch is a promise that this `ctx` returned, or a function that is given a
+   * `ctx` of its own, in which it may use the same step names as its neighbours. At most 256.
+   *
+   * Without `within` and `atLeast`, `'all'` gives the values by key and rejects as `Promise.all` does. Every other form
+   * never rejects: it says what is there, what is missing and why.
+   *
+   * @throws SPINE_GATHER_BRANCH for a promise that is not from this `ctx`, SPINE_OPTION_INVALID for a quorum or `atLeast`
+   *   that the branches cannot reach and for more than 256 of them, SPINE_DURATION_INVALID.
+   * @example
+   * const { values, missing } = await ctx.gather(
+   *   { price: ctx.call(Pricing, item), stock: ctx.call(Stock, item) },
+   *   { until: 'settled', within: '10s' },
+   * )
+   */
+  gather<const Branches extends BranchesOf<Context<Options>>>(
+    branches: Branches,
+    options?: GatherAllOptions,
+  ): Promise<AllOf<Branches>>
+  gather<const Branches extends BranchesOf<Context<Options>>>(
+    branches: Branches,
+    options: GatherOptions,
+  ): Promise<GatheredOf<Branches>>
+  /**
+   * Waits for an event of this session, durably: no slot, no attempt, no timeout is spent, however long it takes. Gives
+   * the first match after the event that is handled, or after the one that the last wait for this type took, also when it
+   * came before the wait; `undefined` when `within` has passed. The agent's own delivery of that event, if any, ends as
+   * `taken` unless it has begun.
+   *
+   * @throws SPINE_EVENT_INVALID, SPINE_DURATION_INVALID, SPINE_OPTION_INVALID, SPINE_PAYLOAD_TOO_LARGE (match, 4 KB)
+   * @example
+   * const asked = await ctx.publish(ApprovalAsked, { order: evt.data.id })
+   * const answer = await ctx.waitFor(ApprovalGiven, { cause: asked, within: '3d' })
+   */
+  waitFor<Event extends AnyEventType>(
+    type: Event,
+    options: WaitForOptions<MatchOf<DataOf<Event>>>,
+  ): Promise<EventOf<Event> | undefined>
   readonly session: SessionHandle<StateOf<Options>>
   /** The original event of the request, payload included: what the user asked for. */
   readonly request: SpineEvent

@@ -37,6 +37,13 @@ export type InputOf<Event> = Event extends EventType<string, unknown, infer Inpu
 /** The event itself; a union of types gives a union that `evt.type` discriminates. */
 export type EventOf<Event> = Event extends EventType<infer Type, infer Data, unknown> ? SpineEvent<Type, Data> : never
 
+/** Part of the data of an event, to compare with: fields of objects may be left out, lists are compared whole. */
+export type MatchOf<Data> = [Json] extends [Data]
+  ? { readonly [key: string]: Json }
+  : Data extends readonly unknown[] | string | number | boolean | null
+    ? Data
+    : { readonly [Key in keyof Data]?: MatchOf<Data[Key]> }
+
 export interface EventOptions {
   /** Default 1. Raise it when old data no longer fits the schema, and give `upgrade`. */
   readonly version?: number

@@ -46,7 +46,9 @@ function setStarted(state: SpineState, events: readonly number[], agents: readon
   for (const [index, source] of events.entries()) {
     const agent = state.agentIndex.get(agents[index] ?? '')
     const row = agent === undefined ? 0 : state.deliveries.find(source, agent)
-    if (row !== 0) state.deliveries.started[row] = started
+    if (row === 0) continue
+    state.deliveries.started[row] = started
+    state.deliveries.began[row] = 1
   }
 }
 

@@ -9,9 +9,10 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import { endDelivery, forgetFailures, makeReady, openDelivery } from './deliveries.ts'
+import { endDelivery, forgetFailures, LOOKING_ON, makeReady, openDelivery } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { type AgentState, type DeadLetterState, deliveryId, type RunState, type SpineState } from './state.ts'
+import { beginWait } from './waits.ts'
 
 /** Code of the failure of a delivery that never ran, because its key was parked. */
 export const KEY_PARKED = 'SPINE_KEY_PARKED' as const
@@ -27,7 +28,7 @@ export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
     return
   }
   const run = state.runs.get(row)
-  state.deadLetters.set(deliveryId(record.cause, record.agent as string), {
+  addLetter(state, deliveryId(record.cause, record.agent as string), {
     source: record.cause,
     agent: deliveries.agent[row] as number,
     type: deliveries.type[row] as number,
@@ -38,6 +39,8 @@ export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
     hops: record.hops,
     sequence: record.sequence,
     run,
+    join: state.joins.of(row),
+    observes: deliveries.observes[row] === 1,
   })
   holdKey(agent, orderKey, record.cause)
   endDelivery(state, row, record, false)
@@ -68,7 +71,8 @@ export function foldRedriven(state: SpineState, record: LogRecord): void {
   }
   agent.holds.delete(letter.orderKey)
   const head = agent.keys.get(letter.orderKey)
-  if (head !== undefined && state.deliveries.status[head] === STATUS.ready)
+  const status = head === undefined ? STATUS.free : state.deliveries.status[head]
+  if (head !== undefined && (status === STATUS.ready || status === STATUS.held))
     state.deliveries.status[head] = STATUS.queued
   // From the last to the first, each put before the others: so the earliest ends up at the head.
   const last = [...hold.letters].sort((left, right) => right - left)
@@ -94,7 +98,7 @@ export function foldDiscarded(state: SpineState, record: LogRecord): void {
   const id = deliveryId(record.cause, record.agent ?? '')
   const letter = state.deadLetters.get(id)
   if (letter === undefined) return
-  state.deadLetters.delete(id)
+  dropLetter(state, id, letter)
   const agent = state.agents[letter.agent] as AgentState
   const hold = agent.holds.get(letter.orderKey)
   if (hold === undefined) return
@@ -115,8 +119,8 @@ export function moveDeadLetters(
   const heir = state.agents[to] as AgentState
   for (const [id, letter] of [...state.deadLetters]) {
     if (letter.agent !== from || isGiven(letter)) continue
-    state.deadLetters.delete(id)
-    state.deadLetters.set(deliveryId(letter.source, heir.name), { ...letter, agent: to })
+    dropLetter(state, id, letter)
+    addLetter(state, deliveryId(letter.source, heir.name), { ...letter, agent: to })
   }
   for (const [key, hold] of agent.holds) {
     // A key at which the heir works already goes on; the letters stay what they are.
@@ -134,20 +138,50 @@ function wakeHead(state: SpineState, agent: AgentState, key: string): void {
 
 /** `first`: before all others of the key that its death held. */
 function reopen(state: SpineState, id: string, letter: DeadLetterState, first = false): void {
-  state.deadLetters.delete(id)
-  const { source, agent, type, run, request, session, key, hops } = letter
+  dropLetter(state, id, letter)
+  const { source, agent, type, run, request, session, key, hops, join, observes = false } = letter
   // A rename may have brought the same work here meanwhile (L1).
   if (state.deliveries.find(source, agent) !== 0) return
   const row = openDelivery(
     state,
-    { source: { sequence: source, request, session, key, hops }, agent, type, caller: 0, call: 0, ordered: true },
+    {
+      source: { sequence: source, request, session, key, hops },
+      agent,
+      type,
+      caller: 0,
+      call: 0,
+      ordered: true,
+      terms: observes ? LOOKING_ON : undefined,
+    },
     first ? letter.orderKey : undefined,
   )
+  if (join !== undefined) {
+    state.joins.set(row, join)
+    if (join.spec.per === 'request') state.joins.remember(agent, request)
+  }
   if (run === undefined) return
   state.runs.set(row, run)
-  for (const [name, { kind, ended, due }] of run.commands) {
-    if (kind === 'sleep' && ended === 0) state.due?.push({ at: due, kind: 'timer', row, source, name })
+  for (const [name, command] of run.commands) {
+    const { kind, ended, due } = command
+    if (ended !== 0) continue
+    if (kind === 'sleep') state.due?.push({ at: due, kind: 'timer', row, source, name })
+    if (kind === 'wait') beginWait(state, row, name, command)
   }
+}
+
+/** Both keep the index by request, so that whoever asks about one request need not look at every dead letter. */
+export function addLetter(state: SpineState, id: string, letter: DeadLetterState): void {
+  state.deadLetters.set(id, letter)
+  const ids = state.lettersOfRequest.get(letter.request)
+  if (ids === undefined) state.lettersOfRequest.set(letter.request, new Set([id]))
+  else ids.add(id)
+}
+
+function dropLetter(state: SpineState, id: string, { request }: DeadLetterState): void {
+  state.deadLetters.delete(id)
+  const ids = state.lettersOfRequest.get(request)
+  ids?.delete(id)
+  if (ids?.size === 0) state.lettersOfRequest.delete(request)
 }
 
 /** They end with the run that made them; a redriven run asks again. */

@@ -9,12 +9,26 @@ import type { Sequence } from '../event/sequence.ts'
 import { fraction, type Random } from '../kernel/random.ts'
 import { isCrashLoop } from './crashes.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { gathersWithLateCalls } from './gather.ts'
+import { hasOwnDeadline } from './deliveries.ts'
 import { DueHeap, type DueEntry } from './due-heap.ts'
 import type { SpineState } from './state.ts'
 
 export type DueDecision =
   | { readonly kind: 'start'; readonly row: Row; readonly source: Sequence }
-  | { readonly kind: 'fire-timer'; readonly row: Row; readonly command: string }
+  | {
+      readonly kind: 'fire-timer'
+      readonly row: Row
+      readonly source: Sequence
+      readonly command: string
+      /** For an event: what came before is looked at first. */
+      readonly isWait: boolean
+    }
+  | { readonly kind: 'end-delay'; readonly row: Row }
+  /** An event has come that this wait may be for. */
+  | { readonly kind: 'look-again'; readonly row: Row; readonly source: Sequence; readonly command: string }
+  /** The time of a round is up: it fires with what there is, or ends. */
+  | { readonly kind: 'end-join'; readonly row: Row }
   | { readonly kind: 'expire-delivery'; readonly row: Row }
   | { readonly kind: 'expire-request'; readonly request: string; readonly deadline: number }
 
@@ -30,6 +44,12 @@ export interface TakeOver {
   readonly crashLoops: readonly Place[]
   /** Called deliveries that wait; one of them may wait for its own caller. */
   readonly waitingCalls: readonly Place[]
+  /** What lacks an event of its session, which may lie in the log already. */
+  readonly held: readonly Place[]
+  /** Waits for an event that may lie in the log already. */
+  readonly waits: readonly (Place & { readonly command: string })[]
+  /** Gathers that have fired, and whose late calls are still open. */
+  readonly late: readonly (Place & { readonly command: string })[]
 }
 
 /** Makes this state decide: from here on `evolve` marks what changes. */
@@ -40,6 +60,8 @@ export function takeOver(state: SpineState): TakeOver {
   const ready: Place[] = []
   const crashLoops: Place[] = []
   const waitingCalls: Place[] = []
+  const late: (Place & { command: string })[] = []
+  const waits: (Place & { command: string })[] = []
   for (const row of deliveries.rows()) {
     const source = deliveries.source[row] as Sequence
     if (isCrashLoop(state, row)) crashLoops.push({ row, source })
@@ -49,21 +71,31 @@ export function takeOver(state: SpineState): TakeOver {
     if (deliveries.status[row] === STATUS.backoff) {
       state.due.push({ at: deliveries.due[row] as number, kind: 'retry', row, source, name: '' })
     }
+    if (deliveries.status[row] === STATUS.joining && deliveries.due[row] !== 0) {
+      state.due.push({ at: deliveries.due[row] as number, kind: 'join', row, source, name: '' })
+    }
+    if (deliveries.status[row] === STATUS.delayed) {
+      state.due.push({ at: deliveries.due[row] as number, kind: 'delay', row, source, name: '' })
+    }
     const deadline = deliveries.deadline[row] as number
-    if (deadline !== 0 && deadline !== requests.deadline[deliveries.request[row] as number]) {
+    if (hasOwnDeadline(state, row, deadline)) {
       state.due.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
     }
     for (const [name, command] of state.runs.get(row)?.commands ?? []) {
-      if (command.kind === 'sleep' && command.ended === 0)
+      if (command.due !== 0 && command.ended === 0)
         state.due.push({ at: command.due, kind: 'timer', row, source, name })
+      if (command.kind === 'wait' && command.ended === 0) waits.push({ row, source, command: name })
     }
+    const run = state.runs.get(row)
+    if (run !== undefined) for (const command of gathersWithLateCalls(run)) late.push({ row, source, command })
   }
   for (const slot of requests.slots()) {
     const at = requests.deadline[slot] as number
     if (at !== 0) state.due.push({ at, kind: 'request-deadline', row: 0, source: 0, name: requests.id[slot] as string })
   }
   ready.sort((left, right) => left.source - right.source)
-  return { ready, crashLoops, waitingCalls }
+  const held = state.held.rows().map((row) => ({ row, source: deliveries.source[row] as Sequence }))
+  return { ready, crashLoops, waitingCalls, held, late, waits }
 }
 
 /** Everything that has become due; entries that lost their meaning are dropped on the way. */
@@ -93,14 +125,25 @@ function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefine
   if (deliveries.status[row] === STATUS.free || deliveries.source[row] !== source) return undefined
   if (entry.kind === 'delivery-deadline')
     return deliveries.deadline[row] === entry.at ? { kind: 'expire-delivery', row } : undefined
+  if (entry.kind === 'join') {
+    const isDue = deliveries.status[row] === STATUS.joining && deliveries.due[row] === entry.at
+    return isDue ? { kind: 'end-join', row } : undefined
+  }
+  if (entry.kind === 'delay') {
+    const isDue = deliveries.status[row] === STATUS.delayed && deliveries.due[row] === entry.at
+    return isDue ? { kind: 'end-delay', row } : undefined
+  }
   if (entry.kind === 'retry') {
     return deliveries.status[row] === STATUS.backoff && deliveries.due[row] === entry.at
       ? { kind: 'start', row, source }
       : undefined
   }
   const command = state.runs.get(row)?.commands.get(name)
+  if (entry.kind === 'awaited')
+    return command?.ended === 0 ? { kind: 'look-again', row, source, command: name } : undefined
   // A run that started over may have set a timer of the same name for another time.
-  return command?.ended === 0 && command.due === entry.at ? { kind: 'fire-timer', row, command: name } : undefined
+  if (command?.ended !== 0 || command.due !== entry.at) return undefined
+  return { kind: 'fire-timer', row, source, command: name, isWait: command.kind === 'wait' }
 }
 
 export interface FailureInput {

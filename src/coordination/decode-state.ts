@@ -4,13 +4,20 @@
  * Not its job: checking what it reads. A snapshot is written by this library under a name that says by which version.
  */
 import type { SystemData } from '../event/catalogue.ts'
+import type { Sequence } from '../event/sequence.ts'
+import { addLetter } from './dead-letters.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
-import type { EncodedDelivery, EncodedRun, EncodedState } from './encode-state.ts'
-import { targetIndex } from './registrations.ts'
+import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
+import { addGather } from './gather.ts'
+import type { JoinRound, JoinSpec } from './join-rounds.ts'
+import { subscribe, targetIndex } from './registrations.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
+import { applyTerms, typeIndex } from './terms.ts'
+import type { WaitState } from './wait-index.ts'
+import { beginWait } from './waits.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 1
+export const STATE_VERSION = 2
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
@@ -19,12 +26,23 @@ export function decodeState(encoded: string): SpineState {
   for (const agent of from.agents) readAgent(state, agent)
   for (const request of from.requests) state.requests.add(request.id, request.deadline)
   readDeliveries(state, from.deliveries)
-  for (const letter of from.deadLetters) {
+  for (const { request, agents } of from.joinsFired)
+    for (const agent of agents) state.joins.remember(targetIndex(state, agent), request)
+  // Not before the rounds that gather are there: some types linger because of them.
+  for (const [index, agent] of state.agents.entries()) {
+    applyTerms(state, index)
+    subscribe(state, index, agent)
+  }
+  for (const letter of [...from.deadLetters].sort((left, right) => left.sequence - right.sequence)) {
     const { source, sequence, request, session, key, orderKey, hops } = letter
     const agent = targetIndex(state, letter.agent)
     const run = letter.run === null ? undefined : readRun(letter.run, new Map())
-    const type = typeIndex(state, letter.type)
-    state.deadLetters.set(letter.id, { source, sequence, request, session, key, orderKey, hops, agent, type, run })
+    const type = letter.type === '' ? 0 : typeIndex(state, letter.type)
+    const join = letter.join === null ? undefined : readRound(letter.join, letter.source)
+    const { observes } = letter
+    addLetter(state, letter.id, {
+      ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes },
+    })
   }
   for (const { lane, ...rest } of from.lanes) state.lanes.set(lane, rest)
   return state
@@ -36,13 +54,8 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.registration = (from.registration ?? undefined) as SystemData<'spine.agent.registered'> | undefined
   agent.since = from.since
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
+  if (from.paused !== undefined) agent.paused = { since: from.paused.since, why: from.paused.why ?? undefined }
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
-  for (const type of agent.subscribed.keys()) {
-    typeIndex(state, type)
-    const subscribers = state.subscriptions.get(type)
-    if (subscribers === undefined) state.subscriptions.set(type, [index])
-    else subscribers.push(index)
-  }
 }
 
 /** In three turns, because rows name each other: first all rows, then their queues, then callers and journals. */
@@ -60,7 +73,10 @@ function readDeliveries(state: SpineState, from: readonly EncodedDelivery[]): vo
   for (const { id, caller, run } of from) {
     const row = rows.get(id) as Row
     deliveries.caller[row] = rows.get(caller) ?? 0
-    if (run !== null) state.runs.set(row, readRun(run, rows))
+    if (run === null) continue
+    const begun = readRun(run, rows)
+    state.runs.set(row, begun)
+    for (const [name, command] of begun.commands) if (command.ended === 0) beginWait(state, row, name, command)
   }
 }
 
@@ -69,23 +85,34 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   const agent = targetIndex(state, from.agent)
   const row = deliveries.add(from.source, agent)
   const slot = requests.find(from.request)
-  deliveries.type[row] = typeIndex(state, from.type)
+  deliveries.type[row] = from.type === '' ? 0 : typeIndex(state, from.type)
   deliveries.status[row] = STATUS[from.status as keyof typeof STATUS] satisfies Status
   deliveries.session[row] = from.session
   deliveries.partition[row] = from.partition
   deliveries.key[row] = from.key
   deliveries.attempt[row] = from.attempt
   deliveries.started[row] = from.started ? 1 : 0
+  deliveries.began[row] = from.began ? 1 : 0
   deliveries.crashes[row] = from.crashes
   deliveries.generation[row] = from.generation
   deliveries.hops[row] = from.hops
   deliveries.due[row] = from.due
   deliveries.deadline[row] = from.deadline
   deliveries.call[row] = from.call
+  deliveries.observes[row] = from.observes ? 1 : 0
   deliveries.request[row] = slot
-  deliveries.linkRequest(requests.firstRow(slot), row)
-  requests.first[slot] = row
-  requests.open[slot] = (requests.open[slot] as number) + 1
+  if (from.observes) requests.watching[slot] = (requests.watching[slot] as number) + 1
+  else {
+    deliveries.linkRequest(requests.firstRow(slot), row)
+    requests.first[slot] = row
+    requests.open[slot] = (requests.open[slot] as number) + 1
+    requests.atRest[slot] = 0
+  }
+  if (from.missing.length > 0) state.held.hold(row, from.session, from.missing)
+  if (from.join !== null) {
+    state.joins.set(row, readRound(from.join, from.source))
+    if (deliveries.status[row] === STATUS.joining) state.joins.gather(row, agent, from)
+  }
   const agentState = state.agents[agent] as AgentState
   agentState.open++
   return row
@@ -95,20 +122,32 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
   const run: RunState = { basis: from.basis, version: from.version, commands: new Map(), calls: new Map() }
   // In the order in which they were asked or ended, as a fold would have put them.
   const commands = [...from.commands].sort((left, right) => (left.asked || left.ended) - (right.asked || right.ended))
-  for (const { name, kind, asked, ended, ok, carried, callee, due } of commands) {
+  for (const { name, kind, asked, ended, ok, carried, callee, due, wait } of commands) {
     const row = rows.get(callee) ?? 0
-    run.commands.set(name, { kind, asked, ended, ok, carried, row, due } satisfies Command)
+    run.commands.set(name, {
+      kind,
+      asked,
+      ended,
+      ok,
+      carried,
+      row,
+      due,
+      wait: wait as unknown as WaitState | undefined,
+    } satisfies Command)
     if (kind === 'call' && ended === 0 && row !== 0) run.calls.set(asked, name)
   }
+  const opened = (name: string) => (run.commands.get(name) as Command).asked
+  const gathers = [...(from.gathers ?? [])].sort((left, right) => opened(left.name) - opened(right.name))
+  for (const { name, atLeast, ...gather } of gathers) addGather(run, name, { ...gather, atLeast: atLeast ?? undefined })
+  if (run.gathers !== undefined)
+    run.gathers.open = run.gathers.open.filter((name) => run.commands.get(name)?.ended === 0)
   return run
 }
 
-function typeIndex(state: SpineState, type: string): number {
-  const known = state.eventTypeIndex.get(type)
-  if (known !== undefined) return known
-  if (type === '') return 0
-  const index = state.eventTypes.length
-  state.eventTypeIndex.set(type, index)
-  state.eventTypes.push(type)
-  return index
+function readRound(from: EncodedRound, source: Sequence): JoinRound {
+  return {
+    source,
+    spec: from.spec as unknown as JoinSpec,
+    seen: new Map(from.seen.map(({ type, sequence }) => [type, sequence])),
+  }
 }

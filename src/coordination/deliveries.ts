@@ -7,15 +7,18 @@
  * L3  A handoff opens the successor before the delivery ends, so that its request never looks at rest in between; the
  *     duty to reply (`caller`, `call`) moves along.
  */
+import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { isHeldByCaller } from './call-cycles.ts'
-import { STATUS, type Row } from './delivery-table.ts'
+import { type Row, STATUS } from './delivery-table.ts'
+import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
+import { forgetWaits } from './wait-index.ts'
 
 export interface Opening {
   /** The record that opens it; its header gives session, request, key, hops and deadline. */
-  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline'>
+  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline' | 'due'>
   readonly agent: number
   /** Index of the event type; 0 for directed work. */
   readonly type: number
@@ -23,7 +26,23 @@ export interface Opening {
   readonly call: Sequence
   /** Events and handoffs are ordered by key unless the agent says otherwise; calls are not. */
   readonly ordered: boolean
+  /** Absent in the plain case. */
+  readonly terms?: OpeningTerms | undefined
 }
+
+/** What its subscription asks beyond the event itself. */
+export interface OpeningTerms {
+  /** It only looks on: nothing waits for it, and no end of its request ends it. What it calls or hands off to, too. */
+  readonly observes: boolean
+  /** It gathers events for a join, and is in no queue until it fires. */
+  readonly joining?: boolean
+  /** Event types that its session must have had before it starts; `present` are those of the events that open it. */
+  readonly after?: readonly string[] | undefined
+  readonly present?: readonly string[]
+}
+
+/** Terms of what only looks on, and asks nothing else. */
+export const LOOKING_ON: OpeningTerms = { observes: true }
 
 /** `firstOf`: a key of which nothing has begun; when the delivery is ordered by it, it goes before all others. */
 export function openDelivery(state: SpineState, opening: Opening, firstOf?: string): Row {
@@ -35,23 +54,44 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   deliveries.session[row] = source.session
   deliveries.partition[row] = source.key
   deliveries.hops[row] = source.hops
-  deliveries.deadline[row] = source.deadline ?? 0
+  const { terms } = opening
+  const observes = opening.caller === 0 ? terms?.observes === true : deliveries.observes[opening.caller] === 1
+  if (observes) deliveries.observes[row] = 1
+  // What only looks on is not under the deadline of its request; a call that it makes may have one of its own.
+  deliveries.deadline[row] = observes && opening.caller === 0 ? 0 : (source.deadline ?? 0)
   deliveries.caller[row] = opening.caller
   deliveries.call[row] = opening.call
-  deliveries.key[row] = orderKey(agent, source, opening.ordered)
+  const isLater = terms?.joining === true || source.due !== undefined
+  deliveries.key[row] = isLater ? '' : orderKey(agent, source, opening.ordered)
   const isCalled = opening.caller !== 0 && deliveries.key[row] !== ''
   // A call to what one of its own callers holds runs inside that hold (call-cycles.ts H1).
   if (isCalled && isHeldByCaller(state, opening.caller, opening.agent, deliveries.key[row] as string))
     deliveries.key[row] = ''
   agent.open++
-  joinRequest(state, row, source)
-  joinQueue(state, agent, row, firstOf)
+  if (observes) watchRequest(state, row, source)
+  else joinRequest(state, row, source)
+  if (terms?.joining === true) {
+    deliveries.status[row] = STATUS.joining
+    return row
+  }
+  if (terms?.after !== undefined) holdBack(state, row, terms.after, terms.present ?? [])
+  if (source.due !== undefined) {
+    deliveries.status[row] = STATUS.delayed
+    deliveries.due[row] = source.due
+    state.due?.push({ at: source.due, kind: 'delay', row, source: source.sequence, name: '' })
+    return row
+  }
+  lineUp(state, agent, row, firstOf)
   if (isCalled && deliveries.status[row] === STATUS.queued)
     state.marks?.push({ kind: 'cycle', row, source: source.sequence })
   return row
 }
 
-function orderKey(agent: AgentState, source: Opening['source'], ordered: boolean): string {
+export function orderKey(
+  agent: AgentState,
+  source: Pick<Opening['source'], 'session' | 'key'>,
+  ordered: boolean,
+): string {
   const order = agent.registration?.order ?? 'default'
   if (order === 'none' || (order === 'default' && !ordered)) return ''
   return order === 'session' ? source.session : source.key
@@ -61,9 +101,11 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   const { deliveries, requests } = state
   let slot = requests.find(source.request)
   const deadline = source.deadline ?? 0
-  if (slot === 0) {
-    slot = requests.add(source.request, source.hops === 0 ? deadline : 0)
-    if (requests.deadline[slot] !== 0) {
+  if (slot === 0) slot = requests.add(source.request)
+  if (requests.atRest[slot] === 1) {
+    requests.atRest[slot] = 0
+    if (source.hops === 0 && deadline !== 0) {
+      requests.deadline[slot] = deadline
       state.due?.push({ at: deadline, kind: 'request-deadline', row: 0, source: 0, name: source.request })
     }
   }
@@ -71,18 +113,43 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   deliveries.linkRequest(requests.firstRow(slot), row)
   requests.first[slot] = row
   requests.open[slot] = (requests.open[slot] as number) + 1
-  if (deadline !== 0 && deadline !== requests.deadline[slot]) {
-    state.due?.push({
-      at: deadline,
-      kind: 'delivery-deadline',
-      row,
-      source: deliveries.source[row] as Sequence,
-      name: '',
-    })
-  }
+  if (deadline !== 0) expireAt(state, row, deadline)
 }
 
-function joinQueue(state: SpineState, agent: AgentState, row: Row, firstOf: string | undefined): void {
+/** Unless its request expires at that time anyway. */
+export function expireAt(state: SpineState, row: Row, deadline: number): void {
+  if (!hasOwnDeadline(state, row, deadline)) return
+  const { deliveries } = state
+  const source = deliveries.source[row] as Sequence
+  state.due?.push({ at: deadline, kind: 'delivery-deadline', row, source, name: '' })
+}
+
+/** Whether it expires by itself, and not by the end of its request. */
+export function hasOwnDeadline({ deliveries, requests }: SpineState, row: Row, deadline: number): boolean {
+  if (deadline === 0) return false
+  return deliveries.observes[row] === 1 || deadline !== requests.deadline[deliveries.request[row] as number]
+}
+
+/** What only looks on needs to know its request, and is not counted there (Q2). */
+function watchRequest(state: SpineState, row: Row, source: Opening['source']): void {
+  const { deliveries, requests } = state
+  const slot = requests.find(source.request) || requests.add(source.request)
+  deliveries.request[row] = slot
+  requests.watching[slot] = (requests.watching[slot] as number) + 1
+  expireAt(state, row, deliveries.deadline[row] as number)
+}
+
+/** Before the row is lined up: opened by events of some types, it may start only after those (after.ts). */
+export function holdBack(state: SpineState, row: Row, after: readonly string[], present: readonly string[]): void {
+  const missing = after.filter((type) => !present.includes(type))
+  if (missing.length === 0) return
+  const { deliveries, held } = state
+  held.hold(row, deliveries.session[row] as string, missing)
+  state.marks?.push({ kind: 'held', row, source: deliveries.source[row] as Sequence })
+}
+
+/** Puts it into the queue of its key, and lets it go if nothing is before it. */
+export function lineUp(state: SpineState, agent: AgentState, row: Row, firstOf?: string): void {
   const { deliveries } = state
   const key = deliveries.key[row] as string
   deliveries.status[row] = STATUS.queued
@@ -94,7 +161,12 @@ export function isBlocked(agent: AgentState, key: string): boolean {
   return agent.holds.size > 0 && agent.holds.get(key)?.mode === 'block'
 }
 
+/** May start, unless something holds it back (after.ts). */
 export function makeReady(state: SpineState, row: Row): void {
+  if (state.held.size > 0 && state.held.has(row)) {
+    state.deliveries.status[row] = STATUS.held
+    return
+  }
   state.deliveries.status[row] = STATUS.ready
   state.marks?.push({ kind: 'ready', row, source: state.deliveries.source[row] as Sequence })
 }
@@ -113,24 +185,53 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   const request = requests.id[slot] as string
   const run = state.runs.get(row)
 
-  if (deliveries.key[row] !== '') {
-    const next = deliveries.dequeue(agent.keys, row)
-    if (next !== 0 && !isBlocked(agent, deliveries.key[row] as string)) makeReady(state, next)
-  }
-  requests.first[slot] = deliveries.unlinkRequest(requests.firstRow(slot), row)
-  requests.open[slot] = (requests.open[slot] as number) - 1
+  const key = deliveries.key[row] as string
+  const next = key === '' ? 0 : deliveries.dequeue(agent.keys, row)
+  if (state.held.size > 0) state.held.forget(row, deliveries.session[row] as string)
+  if (state.joins.size > 0) forgetRound(state, row, request)
+  leaveRequest(state, row, slot)
   agent.open--
+  if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
   state.runs.delete(row)
   deliveries.drop(row)
+  // Whoever decides hears of the end first, and knows what still executes of it when the next of the key comes.
   state.marks?.push({ kind: 'ended', row, source, call, request, record })
+  if (next !== 0 && !isBlocked(agent, key)) makeReady(state, next)
 
+  const endedWell = record.type === 'spine.delivery.completed' && record.cause === source && record.agent === agent.name
+  if (endedWell && run?.gathers !== undefined) detachCalls(state, run, record)
   if (run !== undefined) endOpenCalls(state, run, record)
   if (caller !== 0 && !silent) resolveCall(state, caller, call, record)
   // An open call that ended above may have been the last of the request, and have freed the slot already.
-  if (requests.open[slot] === 0 && requests.id[slot] === request) {
-    requests.drop(slot)
-    state.marks?.push({ kind: 'rest', request })
+  if (requests.open[slot] === 0 && requests.id[slot] === request) restRequest(state, slot, request)
+}
+
+function leaveRequest({ deliveries, requests }: SpineState, row: Row, slot: number): void {
+  if (deliveries.observes[row] === 1) {
+    requests.watching[slot] = (requests.watching[slot] as number) - 1
+    return
   }
+  requests.first[slot] = deliveries.unlinkRequest(requests.firstRow(slot), row)
+  requests.open[slot] = (requests.open[slot] as number) - 1
+}
+
+/** Nothing of it is open, save what only looks on; that keeps its slot. */
+function restRequest({ requests, joins, marks }: SpineState, slot: number, request: string): void {
+  if (requests.atRest[slot] === 0) {
+    requests.atRest[slot] = 1
+    requests.deadline[slot] = 0
+    joins.forgetRequest(request)
+    marks?.push({ kind: 'rest', request })
+  }
+  if (requests.watching[slot] !== 0) return
+  joins.forgetRequest(request)
+  requests.drop(slot)
+}
+
+function forgetRound({ joins, deliveries }: SpineState, row: Row, request: string): void {
+  const session = deliveries.session[row] as string
+  joins.gatherNoMore(row, deliveries.agent[row] as number, { request, session })
+  joins.forget(row)
 }
 
 export function endOpenCalls(state: SpineState, run: RunState, record: LogRecord): void {
@@ -139,6 +240,23 @@ export function endOpenCalls(state: SpineState, run: RunState, record: LogRecord
     const { row } = run.commands.get(command) as Command
     // When a whole request ends, the called delivery may have ended before its caller.
     if (deliveries.call[row] === call && deliveries.status[row] !== STATUS.free) endDelivery(state, row, record, true)
+  }
+}
+
+/**
+ * They go on without anybody who waits for their reply; the record of their end is all that comes of it. A call that was
+ * on its way to the log when the run ended is not among them: whoever wrote the end could not see it, and dropped it.
+ */
+function detachCalls(state: SpineState, run: RunState, end: LogRecord): void {
+  const { deliveries } = state
+  const { dropped = [] } = end.data as unknown as SystemData<'spine.delivery.completed'>
+  const finishing = callsToFinish(run)
+  for (const [call, name] of run.calls) {
+    if (!finishing.has(name) || dropped.includes(name)) continue
+    const { row } = run.commands.get(name) as Command
+    run.calls.delete(call)
+    deliveries.caller[row] = 0
+    deliveries.call[row] = 0
   }
 }
 
@@ -164,6 +282,7 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
     caller,
     call,
     ordered: true,
+    terms: deliveries.observes[row] === 1 ? LOOKING_ON : undefined,
   })
   const callerRun = state.runs.get(caller)
   const name = callerRun?.calls.get(call)
@@ -196,6 +315,7 @@ export function endCommand(
 ): void {
   command.ended = record.sequence
   command.ok = ok
+  touchGathers(state, row)
   state.marks?.push({ kind: 'outcome', row, source: state.deliveries.source[row] as Sequence, command: name, record })
 }
 
@@ -208,14 +328,17 @@ export function restartRun(state: SpineState, row: Row, record: LogRecord, gener
   deliveries.generation[row] = generation
   deliveries.attempt[row] = 0
   deliveries.started[row] = 0
+  deliveries.began[row] = 0
   const run = state.runs.get(row)
   if (run !== undefined) {
     endOpenCalls(state, run, record)
     run.calls.clear()
+    if (state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
     for (const [name, command] of run.commands) {
       if (command.kind === 'effect') command.carried = true
       else run.commands.delete(name)
     }
+    run.gathers = undefined
     run.basis = 0
     run.version = ''
   }
@@ -236,16 +359,22 @@ export function forgetFailures(
   { upTo = lastSuccessOf(run), failed }: { readonly upTo?: Sequence; readonly failed?: string },
 ): void {
   const failedAt = (failed === undefined ? undefined : run.commands.get(failed)?.ended) ?? Number.POSITIVE_INFINITY
+  const reentered = run.gathers === undefined ? undefined : reenteredOf(run, { upTo, failed })
+  const forgotten = reentered === undefined ? undefined : new Map<string, Sequence>()
   for (const [name, command] of run.commands) {
     const { ended, ok } = command
-    const isTriedAgain = ended !== 0 && !ok && (ended > upTo || name === failed)
+    const isTriedAgain =
+      ended !== 0 && !ok && (ended > upTo || name === failed || reentered?.failures.has(name) === true)
+    if (isTriedAgain) forgotten?.set(name, ended)
     if (isTriedAgain && command.kind === 'effect') {
       // It may have taken effect before it failed: the next try is told so.
       command.ended = 0
       command.carried = true
     } else if (isTriedAgain) run.commands.delete(name)
     else if (ended === 0 || ended > upTo || ended > failedAt) command.carried = true
+    else if (reentered?.prefixes.some((prefix) => name.startsWith(prefix)) === true) command.carried = true
   }
+  if (forgotten !== undefined) forgetGathers(run, forgotten)
 }
 
 function lastSuccessOf(run: RunState): Sequence {

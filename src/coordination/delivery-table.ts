@@ -19,8 +19,11 @@ export type Row = number
  * - `ready`: may run, or runs; the log does not say which. Entered on opening at the head, or from `queued`, `paused`.
  * - `backoff`: an attempt failed; may run again from `due` on. Entered by `spine.delivery.retried`.
  * - `paused`: stands still until someone acts. Entered by `spine.delivery.paused`.
+ * - `joining`: gathers events, in no queue (join.ts).
+ * - `delayed`: its event is not due yet, in no queue (delays.ts).
+ * - `held`: would be ready, but its session lacks an event that it comes after (after.ts).
  */
-export const STATUS = { free: 0, queued: 1, ready: 2, backoff: 3, paused: 4 } as const
+export const STATUS = { free: 0, queued: 1, ready: 2, backoff: 3, paused: 4, joining: 5, held: 6, delayed: 7 } as const
 export type Status = (typeof STATUS)[keyof typeof STATUS]
 
 const ROWS_AT_FIRST = 256
@@ -40,11 +43,15 @@ export class DeliveryTable {
   hops: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
   /** 1 while the log knows that its handler has been entered and holds a slot; see `crashes.ts`. */
   started: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** 1 when its present attempt is known to the log: it goes on also where nothing new may start; see `pauses.ts`. */
+  began: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** Processes that died while it was started, since it last made progress. */
   crashes: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** How often it was begun anew on another basis. */
   generation: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
-  /** When a `backoff` ends, absolute ms. */
+  /** 1 for one that only looks on: its request does not wait for it, and does not end it. */
+  observes: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** When a `backoff` ends, or the time of a `joining` is up, absolute ms. */
   due: Float64Array = new Float64Array(ROWS_AT_FIRST)
   /** Absolute ms after which it may not start or go on; 0 for none. */
   deadline: Float64Array = new Float64Array(ROWS_AT_FIRST)
@@ -82,8 +89,10 @@ export class DeliveryTable {
     this.attempt[row] = 0
     this.due[row] = 0
     this.started[row] = 0
+    this.began[row] = 0
     this.crashes[row] = 0
     this.generation[row] = 0
+    this.observes[row] = 0
     this.#sibling[row] = this.#bySource.get(source) ?? 0
     this.#bySource.set(source, row)
     return row
@@ -244,8 +253,10 @@ export class DeliveryTable {
     this.attempt = u16(this.attempt)
     this.hops = u16(this.hops)
     this.started = copyInto(new Uint8Array(rows), this.started)
+    this.began = copyInto(new Uint8Array(rows), this.began)
     this.crashes = copyInto(new Uint8Array(rows), this.crashes)
     this.generation = u16(this.generation)
+    this.observes = copyInto(new Uint8Array(rows), this.observes)
     this.due = f64(this.due)
     this.deadline = f64(this.deadline)
     this.caller = u32(this.caller)

@@ -7,11 +7,11 @@ import type { Row } from './delivery-table.ts'
 
 export interface DueEntry {
   readonly at: number
-  readonly kind: 'retry' | 'timer' | 'delivery-deadline' | 'request-deadline'
+  readonly kind: 'retry' | 'timer' | 'join' | 'delay' | 'awaited' | 'delivery-deadline' | 'request-deadline'
   readonly row: Row
   /** Source of the row when the entry was made: tells a row that has been given to another delivery since. */
   readonly source: Sequence
-  /** Command of a timer, or id of a request. */
+  /** Command of a timer or wait, or id of a request. */
   readonly name: string
 }
 

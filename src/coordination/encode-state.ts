@@ -6,6 +6,7 @@
  */
 import { type Json, withSortedKeys } from '../kernel/json.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import type { JoinRound } from './join-rounds.ts'
 import { deliveryId, type AgentState, type RunState, type SpineState } from './state.ts'
 
 const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value]) => [value, name]))
@@ -13,6 +14,7 @@ const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value
 /** What `encodeState` writes: plain JSON, with names instead of rows. */
 export type EncodedState = ReturnType<typeof stateJson>
 export type EncodedDelivery = ReturnType<typeof deliveryJson>
+export type EncodedRound = NonNullable<ReturnType<typeof roundJson>>
 export type EncodedRun = NonNullable<ReturnType<typeof runJson>>
 
 export function encodeState(state: SpineState): string {
@@ -35,6 +37,13 @@ function stateJson(state: SpineState) {
         deadline: state.requests.deadline[slot] as number,
       }))
       .sort(byText('id')),
+    // Of requests whose rounds are remembered; the others are left out.
+    joinsFired: [...state.joins.fired()]
+      .map(([request, agents]) => ({
+        request,
+        agents: [...agents].map((agent) => (state.agents[agent] as AgentState).name).sort(),
+      }))
+      .sort(byText('request')),
     deadLetters: [...state.deadLetters]
       .map(([id, letter]) => ({
         id,
@@ -47,6 +56,8 @@ function stateJson(state: SpineState) {
         key: letter.key,
         hops: letter.hops,
         orderKey: letter.orderKey,
+        observes: letter.observes === true,
+        join: roundJson(letter.join),
         run: runJson(state, letter.run),
       }))
       .sort(byText('id')),
@@ -69,7 +80,7 @@ function placesInQueues({ agents, deliveries }: SpineState): ReadonlyMap<Row, nu
 }
 
 function agentJson(agent: AgentState) {
-  const { name, registration, since, subscribed, open } = agent
+  const { name, registration, since, subscribed, open, paused } = agent
   const holds = [...agent.holds].map(([key, { mode, letters }]) => ({ key, mode, letters })).sort(byText('key'))
   return {
     name,
@@ -78,6 +89,7 @@ function agentJson(agent: AgentState) {
     subscribed: [...subscribed].map(([type, from]) => ({ type, from })).sort(byText('type')),
     open,
     holds,
+    ...(paused === undefined ? {} : { paused: { since: paused.since, why: paused.why ?? null } }),
   }
 }
 
@@ -96,6 +108,7 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     key: deliveries.key[row] as string,
     attempt: deliveries.attempt[row] as number,
     started: deliveries.started[row] === 1,
+    began: deliveries.began[row] === 1,
     crashes: deliveries.crashes[row] as number,
     generation: deliveries.generation[row] as number,
     hops: deliveries.hops[row] as number,
@@ -103,14 +116,23 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     deadline: deliveries.deadline[row] as number,
     caller: rowId(state, deliveries.caller[row] as Row),
     call: deliveries.call[row] as number,
+    observes: deliveries.observes[row] === 1,
+    join: roundJson(state.joins.of(row)),
+    missing: [...state.held.missingOf(row)].sort(),
     run: runJson(state, state.runs.get(row)),
   }
+}
+
+function roundJson(round: JoinRound | undefined) {
+  if (round === undefined) return null
+  const seen = [...round.seen].map(([type, sequence]) => ({ type, sequence })).sort(byText('type'))
+  return { spec: withSortedKeys(round.spec as unknown as Json), seen }
 }
 
 function runJson(state: SpineState, run: RunState | undefined) {
   if (run === undefined) return null
   const commands = [...run.commands]
-    .map(([name, { kind, asked, ended, ok, carried, row, due }]) => ({
+    .map(([name, { kind, asked, ended, ok, carried, row, due, wait }]) => ({
       name,
       kind,
       asked,
@@ -119,9 +141,19 @@ function runJson(state: SpineState, run: RunState | undefined) {
       carried,
       callee: ended === 0 ? rowId(state, row) : '',
       due,
+      ...(wait === undefined ? {} : { wait: withSortedKeys(wait as unknown as Json) }),
     }))
     .sort(byText('name'))
-  return { basis: run.basis, version: run.version, commands }
+  const gathers = [...(run.gathers?.all ?? [])]
+    .map(([name, { branches, until, atLeast, onLate }]) => ({
+      name,
+      branches,
+      until,
+      atLeast: atLeast ?? null,
+      onLate,
+    }))
+    .sort(byText('name'))
+  return { basis: run.basis, version: run.version, commands, ...(gathers.length === 0 ? {} : { gathers }) }
 }
 
 function rowId(state: SpineState, row: Row): string {

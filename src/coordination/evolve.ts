@@ -13,26 +13,41 @@ import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { foldAfterMatched, isAfterWait, tickOffEvent } from './after.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
+import { DELAY, endDelay } from './delays.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { openGather, settleGathers } from './settle-gathers.ts'
+import { foldPaused, foldResumed } from './pauses.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
-import type { Command, RunState, SpineState } from './state.ts'
+import { foldJoinDue, JOIN_WAIT } from './join.ts'
+import type { AgentState, Command, RunState, SpineState } from './state.ts'
+import { openOnTerms, tellWhoHearsEverything } from './terms.ts'
+import { endWait, foldTaken, openWait, tellWaiters } from './waits.ts'
 
 export function evolve(state: SpineState, record: LogRecord): void {
   assert(record.sequence === state.at + 1, `record ${record.sequence} does not follow ${state.at}`)
   if (isSystemType(record.type)) foldFact(state, record)
   else foldEvent(state, record)
+  if (state.touched !== undefined) settleGathers(state, record)
   state.at = record.sequence
 }
 
 function foldEvent(state: SpineState, record: LogRecord): void {
   const subscribers = state.subscriptions.get(record.type)
-  if (subscribers === undefined) return
-  const type = state.eventTypeIndex.get(record.type) as number
-  for (const agent of subscribers)
-    openDelivery(state, { source: record, agent, type, caller: 0, call: 0, ordered: true })
+  if (subscribers !== undefined) {
+    const type = state.eventTypeIndex.get(record.type) as number
+    for (const agent of subscribers) {
+      const { terms } = state.agents[agent] as AgentState
+      if (terms === undefined) openDelivery(state, { source: record, agent, type, caller: 0, call: 0, ordered: true })
+      else openOnTerms(state, agent, terms, type, record)
+    }
+  }
+  if (state.everything.length > 0) tellWhoHearsEverything(state, record)
+  if (state.held.size > 0) tickOffEvent(state, record)
+  if (state.waits.size > 0) tellWaiters(state, record)
 }
 
 function foldFact(state: SpineState, record: LogRecord): void {
@@ -78,6 +93,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     registerAgent(state, record.sequence, dataOf(record, 'spine.agent.registered')),
   'spine.agent.removed': removeAgent,
   'spine.agent.renamed': renameAgent,
+  'spine.agent.paused': foldPaused,
+  'spine.agent.resumed': foldResumed,
   'spine.lane.claimed': countCrashes,
   'spine.lane.released': (state, record) => {
     const lane = state.lanes.get(dataOf(record, 'spine.lane.released').lane)
@@ -104,9 +121,31 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   }),
   'spine.timer.fired': aboutDelivery((state, row, record) => {
     const name = dataOf(record, 'spine.timer.fired').command
+    if (name === DELAY) {
+      endDelay(state, row)
+      return
+    }
     const command = state.runs.get(row)?.commands.get(name)
     if (command !== undefined && command.ended === 0) endCommand(state, row, name, command, record, true)
   }),
+  'spine.wait.opened': aboutDelivery((state, row, record) => {
+    const run = standing(state, row, record)
+    state.deliveries.started[row] = 0
+    openWait(state, row, run, record)
+  }),
+  'spine.wait.matched': aboutDelivery((state, row, record) => {
+    if (isAfterWait(record)) foldAfterMatched(state, row, record)
+    else endWait(state, row, record)
+  }),
+  'spine.wait.expired': aboutDelivery((state, row, record) => {
+    if (dataOf(record, 'spine.wait.expired').command === JOIN_WAIT) foldJoinDue(state, row, record)
+    else endWait(state, row, record)
+  }),
+  'spine.gather.opened': aboutDelivery((state, row, record) =>
+    openGather(state, row, standing(state, row, record), record),
+  ),
+  // Asked and answered in one.
+  'spine.route.decided': aboutDelivery(foldStepRecorded),
   // The state of sessions is folded by whoever needs it (runtime/session-states.ts); no decision here depends on it.
   'spine.session.patched': () => {},
   'spine.request.cancelled': endOfRequest,
@@ -116,6 +155,13 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     if (handoff === undefined) endDelivery(state, row, record, false)
     else handOff(state, row, record, targetIndex(state, handoff.target))
   }),
+  'spine.delivery.skipped': aboutDelivery((state, row, record) => {
+    // With `of` it repeats another, and ends whatever it is; without, it may be that the time of a round was up.
+    const ofRound = dataOf(record, 'spine.delivery.skipped').of === undefined && state.joins.of(row) !== undefined
+    if (ofRound) foldJoinDue(state, row, record)
+    else endDelivery(state, row, record, false)
+  }),
+  'spine.delivery.taken': aboutDelivery(foldTaken),
   'spine.delivery.cancelled': endOfDelivery,
   'spine.delivery.expired': endOfDelivery,
   'spine.delivery.dead': aboutDelivery(foldDead),
@@ -124,6 +170,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     state.deliveries.attempt[row] = attempt
     state.deliveries.status[row] = STATUS.backoff
     state.deliveries.started[row] = 0
+    state.deliveries.began[row] = 0
     state.deliveries.due[row] = due
     const run = state.runs.get(row)
     if (run !== undefined) forgetFailures(run, came)
@@ -132,6 +179,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.delivery.paused': aboutDelivery((state, row) => {
     state.deliveries.status[row] = STATUS.paused
     state.deliveries.started[row] = 0
+    state.deliveries.began[row] = 0
   }),
   'spine.delivery.restarted': aboutDelivery((state, row, record) => {
     const { generation } = dataOf(record, 'spine.delivery.restarted')
@@ -187,16 +235,18 @@ function foldCall(state: SpineState, record: LogRecord): void {
 }
 
 function endOfRequest(state: SpineState, record: LogRecord): void {
-  let slot = state.requests.find(record.request)
-  while (slot !== 0) {
-    endDelivery(state, state.requests.firstRow(slot), record, true)
-    slot = state.requests.find(record.request)
+  const { requests } = state
+  let row = requests.firstRow(requests.find(record.request))
+  while (row !== 0) {
+    endDelivery(state, row, record, true)
+    row = requests.firstRow(requests.find(record.request))
   }
 }
 
 /** The journal of the run, with the basis and version that its first record tells. */
 function standing(state: SpineState, row: Row, record: LogRecord): RunState {
   const run = runOf(state, row)
+  state.deliveries.began[row] = 1
   const { basis, version } = record.data as { readonly basis?: Sequence; readonly version?: string }
   if (run.basis === 0 && basis !== undefined) {
     run.basis = basis

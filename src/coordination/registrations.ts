@@ -10,7 +10,10 @@ import type { Sequence } from '../event/sequence.ts'
 import { moveDeadLetters } from './dead-letters.ts'
 import { endDelivery, isBlocked, makeReady } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { askForLess } from './after.ts'
+import { moveRound } from './join.ts'
 import type { AgentState, SpineState } from './state.ts'
+import { applyTerms, EVERYTHING, typeIndex } from './terms.ts'
 
 /** The index of an agent that is named as a target, whether it was ever registered or not. */
 export function targetIndex(state: SpineState, name: string): number {
@@ -22,9 +25,11 @@ export function targetIndex(state: SpineState, name: string): number {
     registration: undefined,
     since: 0,
     subscribed: new Map(),
+    terms: undefined,
     open: 0,
     keys: new Map(),
     holds: new Map(),
+    paused: undefined,
   })
   state.agentIndex.set(name, index)
   return index
@@ -42,14 +47,20 @@ export function registerAgent(
   if (agent.registration === undefined) agent.since = sequence
   agent.registration = registration
   agent.subscribed = new Map(registration.on.map((type) => [type, before.get(type) ?? sequence]))
-  for (const type of agent.subscribed.keys()) {
+  applyTerms(state, index)
+  subscribe(state, index, agent)
+  if (state.held.size > 0) askForLess(state, index, registration.after ?? [])
+}
+
+/** Also for a state that is read back. */
+export function subscribe(state: SpineState, index: number, agent: AgentState): void {
+  for (const type of typesOf(agent)) {
+    typeIndex(state, type)
     const subscribers = state.subscriptions.get(type)
     if (subscribers === undefined) state.subscriptions.set(type, [index])
     else subscribers.push(index)
-    if (state.eventTypeIndex.has(type)) continue
-    state.eventTypeIndex.set(type, state.eventTypes.length)
-    state.eventTypes.push(type)
   }
+  state.everything = state.subscriptions.get(EVERYTHING) ?? []
 }
 
 export function removeAgent(state: SpineState, record: LogRecord): void {
@@ -65,6 +76,8 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
     if (row !== 0) endDelivery(state, row, record, false)
   }
   agent.holds.clear()
+  state.joins.forgetAgent(index)
+  agent.paused = undefined
 }
 
 export function renameAgent(state: SpineState, record: LogRecord): void {
@@ -80,26 +93,46 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
     if (row === 0) continue
     if (wasGiven(state, source, state.deliveries.type[row] as number, heir, index))
       endDelivery(state, row, record, true)
-    else move(state, row, agent, heir, index)
+    else move(state, row, agent, heir, index, record)
   }
+  state.joins.forgetAgent(from, index)
   const { registration, subscribed } = agent
   unsubscribe(state, from, agent)
   agent.registration = undefined
+  // A name that is registered already is an agent of its own, paused or not as it is; a new one takes the pause along.
   if (heir.registration === undefined && registration !== undefined) {
     registerAgent(state, record.sequence, { ...registration, name: to })
     heir.subscribed = subscribed
+    heir.paused ??= agent.paused
+  } else {
+    const own = heir.subscribed
+    unsubscribe(state, index, heir)
+    heir.subscribed = own
+    applyTerms(state, index)
+    subscribe(state, index, heir)
+    if (state.held.size > 0) askForLess(state, index, heir.registration?.after ?? [])
   }
+  agent.paused = undefined
 }
 
 /** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */
 function wasGiven(state: SpineState, source: Sequence, type: number, heir: AgentState, index: number): boolean {
   const { deliveries, eventTypes } = state
-  const since = heir.subscribed.get(eventTypes[type] as string)
+  const since =
+    heir.subscribed.get(eventTypes[type] as string) ?? (type === 0 ? undefined : heir.subscribed.get(EVERYTHING))
   return (since !== undefined && source > since) || deliveries.find(source, index) !== 0
 }
 
-function move(state: SpineState, row: Row, from: AgentState, to: AgentState, index: number): void {
+function move(state: SpineState, row: Row, from: AgentState, to: AgentState, index: number, record: LogRecord): void {
   const { deliveries } = state
+  if (deliveries.status[row] === STATUS.joining) {
+    const before = deliveries.agent[row] as number
+    deliveries.agent[row] = index
+    from.open--
+    to.open++
+    if (!moveRound(state, row, before, index)) endDelivery(state, row, record, true)
+    return
+  }
   const ordered = deliveries.key[row] !== ''
   // What becomes the head by it is moved next.
   if (ordered) deliveries.dequeue(from.keys, row)
@@ -108,16 +141,22 @@ function move(state: SpineState, row: Row, from: AgentState, to: AgentState, ind
   to.open++
   const behind = ordered && (!deliveries.enqueue(to.keys, row) || isBlocked(to, deliveries.key[row] as string))
   if (behind) deliveries.status[row] = STATUS.queued
-  else if (deliveries.status[row] !== STATUS.backoff) makeReady(state, row)
+  else if (deliveries.status[row] !== STATUS.backoff && deliveries.status[row] !== STATUS.delayed) makeReady(state, row)
 }
 
 function unsubscribe(state: SpineState, index: number, agent: AgentState): void {
-  for (const type of agent.subscribed.keys()) {
+  for (const type of typesOf(agent)) {
     const others = (state.subscriptions.get(type) ?? []).filter((subscriber) => subscriber !== index)
     if (others.length === 0) state.subscriptions.delete(type)
     else state.subscriptions.set(type, others)
   }
   agent.subscribed = new Map()
+  agent.terms = undefined
+  state.everything = state.subscriptions.get(EVERYTHING) ?? []
+}
+
+function typesOf({ subscribed, terms }: AgentState): readonly string[] {
+  return [...subscribed.keys(), ...(terms?.lingering ?? [])]
 }
 
 /** Sources of the open deliveries of an agent, in order. Rare and administrative: the only scan in the fold. */

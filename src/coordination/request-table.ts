@@ -2,6 +2,8 @@
  * Every request that has open deliveries, as slots of typed arrays. A request at rest costs nothing.
  *
  * Q1  A request has a slot exactly while it has an open delivery.
+ * Q2  Deliveries that only look on (`observes`) keep the slot, and nothing else: they are not counted in `open`, not in its
+ *     list of rows, and a request with nothing else is at rest.
  */
 import type { Row } from './delivery-table.ts'
 
@@ -13,6 +15,10 @@ const SLOTS_AT_FIRST = 256
 export class RequestTable {
   id: string[] = ['']
   open: Uint32Array = new Uint32Array(SLOTS_AT_FIRST)
+  /** Open deliveries that only look on. */
+  watching: Uint32Array = new Uint32Array(SLOTS_AT_FIRST)
+  /** 1 while nothing of it is open but what looks on. */
+  atRest: Uint8Array = new Uint8Array(SLOTS_AT_FIRST)
   /** First of its open rows. */
   first: Uint32Array = new Uint32Array(SLOTS_AT_FIRST)
   /** Absolute ms; 0 for none. Known while the work that the root opened goes on. */
@@ -24,10 +30,12 @@ export class RequestTable {
     return this.#byId.get(id) ?? 0
   }
 
-  add(id: string, deadline: number): Slot {
+  add(id: string, deadline = 0): Slot {
     const slot = this.#free.pop() ?? this.#next()
     this.id[slot] = id
     this.open[slot] = 0
+    this.watching[slot] = 0
+    this.atRest[slot] = 1
     this.first[slot] = 0
     this.deadline[slot] = deadline
     this.#byId.set(id, slot)
@@ -59,11 +67,17 @@ export class RequestTable {
     const slots = this.open.length * 2
     const open = new Uint32Array(slots)
     open.set(this.open)
+    const watching = new Uint32Array(slots)
+    watching.set(this.watching)
+    const atRest = new Uint8Array(slots)
+    atRest.set(this.atRest)
     const first = new Uint32Array(slots)
     first.set(this.first)
     const deadline = new Float64Array(slots)
     deadline.set(this.deadline)
     this.open = open
+    this.watching = watching
+    this.atRest = atRest
     this.first = first
     this.deadline = deadline
   }

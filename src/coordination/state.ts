@@ -8,12 +8,17 @@
  * S2  It holds open work only; what is at rest is looked up in the log.
  * S3  `marks` and `due` are not state: they tell the process that decides what changed, and may be absent.
  */
+
+import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { SystemData } from '../event/catalogue.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
+import type { RunGathers } from './gather.ts'
+import { HeldDeliveries } from './held-deliveries.ts'
+import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
 import { RequestTable } from './request-table.ts'
+import { WaitIndex, type WaitState } from './wait-index.ts'
 
 export interface AgentState {
   name: string
@@ -23,11 +28,30 @@ export interface AgentState {
   since: Sequence
   /** Event type → since when it has been given events of it. */
   subscribed: ReadonlyMap<string, Sequence>
+  /** `undefined` for an agent that is given every event of its types as it comes, which is the common case. */
+  terms: Terms | undefined
   open: number
   /** Head of the queue of each key. */
   readonly keys: Map<string, Row>
   /** Keys that stand still, or are set aside, since one of their deliveries died. */
   readonly holds: Map<string, KeyHold>
+  /** It starts nothing new while this is set (pauses.ts). */
+  paused: AgentPause | undefined
+}
+
+export interface AgentPause {
+  /** Sequence of the `spine.agent.paused`. */
+  readonly since: Sequence
+  readonly why: string | undefined
+}
+
+/** What a subscription asks beyond the events themselves. It follows from the registration, and from rounds that gather. */
+export interface Terms {
+  readonly join: JoinSpec | undefined
+  readonly after: readonly string[] | undefined
+  readonly observes: boolean
+  /** Types that it is given only for rounds which began under an earlier registration. */
+  readonly lingering: readonly string[]
 }
 
 /** What `onFailure: 'block' | 'park'` does to a key after a death, until a redrive or discard. */
@@ -38,7 +62,7 @@ export interface KeyHold {
 }
 
 export interface Command {
-  readonly kind: 'step' | 'effect' | 'call' | 'sleep'
+  readonly kind: 'step' | 'effect' | 'call' | 'sleep' | 'wait' | 'gather'
   /** Sequence of the record that asked for it; 0 when only its end is recorded. */
   asked: Sequence
   /** Sequence of the record that ended it; 0 while open. */
@@ -48,8 +72,10 @@ export interface Command {
   carried: boolean
   /** Of a call: who works on it now. */
   row: Row
-  /** Of a sleep: absolute ms. */
+  /** Of a sleep or a wait, or of a gather that is bounded in time: absolute ms. */
   due: number
+  /** Of a wait. */
+  readonly wait?: WaitState | undefined
 }
 
 /** The journal of a run, in positions: what was recorded stays in the log. */
@@ -59,6 +85,8 @@ export interface RunState {
   readonly commands: Map<string, Command>
   /** Sequence of an open call → its command. */
   readonly calls: Map<Sequence, string>
+  /** Made for the first gather. */
+  gathers?: RunGathers | undefined
 }
 
 export interface DeadLetterState {
@@ -75,6 +103,9 @@ export interface DeadLetterState {
   readonly sequence: Sequence
   /** Its journal, kept so that a redrive repeats no recorded step. */
   readonly run: RunState | undefined
+  /** What a join had gathered, for its redrive. */
+  readonly join?: JoinRound | undefined
+  readonly observes?: boolean
 }
 
 export interface LaneState {
@@ -106,8 +137,24 @@ export type Mark =
   | { readonly kind: 'rest'; readonly request: string }
   /** A run starts over: whatever still executes of it has no effect any more. */
   | { readonly kind: 'restarted'; readonly row: Row; readonly source: Sequence }
+  /** A gather has fired without these calls: nobody waits for them any more. */
+  | { readonly kind: 'late'; readonly row: Row; readonly source: Sequence; readonly command: string }
+  /** A run waits for an event, which may lie in the log already. */
+  | { readonly kind: 'waiting'; readonly row: Row; readonly source: Sequence; readonly command: string }
+  /** An event came that a run may be waiting for. */
+  | {
+      readonly kind: 'awaited'
+      readonly row: Row
+      readonly source: Sequence
+      readonly command: string
+      readonly record: LogRecord
+    }
+  /** An agent that was paused may start work again. */
+  | { readonly kind: 'resumed'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
+  /** It may not start until its session has events of certain types: they may lie in the log already. */
+  | { readonly kind: 'held'; readonly row: Row; readonly source: Sequence }
 
 export interface SpineState {
   at: Sequence
@@ -115,17 +162,27 @@ export interface SpineState {
   readonly agentIndex: Map<string, number>
   /** Event type → agents that react to it. */
   readonly subscriptions: Map<string, number[]>
+  /** Agents that react to every event (`'*'`). */
+  everything: readonly number[]
   /** Event types that agents react to, or once did; deliveries name them by index. At 0: no event. */
   readonly eventTypes: string[]
   readonly eventTypeIndex: Map<string, number>
   readonly deliveries: DeliveryTable
   readonly requests: RequestTable
   readonly runs: Map<Row, RunState>
+  readonly joins: JoinRounds
+  readonly held: HeldDeliveries
+  /** Follows from the journals. */
+  readonly waits: WaitIndex
   /** By `<source>/<agent>`. */
   readonly deadLetters: Map<string, DeadLetterState>
+  /** Request → ids of its dead letters, in the order of their deaths. Says nothing that `deadLetters` does not. */
+  readonly lettersOfRequest: Map<string, Set<string>>
   readonly lanes: Map<string, LaneState>
   marks: Mark[] | undefined
   due: DueHeap | undefined
+  /** While a record is folded: runs of whose open gathers a branch has ended. Empty between records. */
+  touched: Map<RunState, Row> | undefined
 }
 
 export function initialState(): SpineState {
@@ -134,15 +191,21 @@ export function initialState(): SpineState {
     agents: [],
     agentIndex: new Map(),
     subscriptions: new Map(),
+    everything: [],
     eventTypes: [''],
     eventTypeIndex: new Map(),
     deliveries: new DeliveryTable(),
     requests: new RequestTable(),
     runs: new Map(),
+    joins: new JoinRounds(),
+    held: new HeldDeliveries(),
+    waits: new WaitIndex(),
     deadLetters: new Map(),
+    lettersOfRequest: new Map(),
     lanes: new Map(),
     marks: undefined,
     due: undefined,
+    touched: undefined,
   }
 }
 

@@ -63,6 +63,7 @@ const attempt = { upTo: 'number?', failed: 'text?' } as const
 export const CATALOGUE = {
   'spine.agent.registered': fact('An agent exists from here on, with these subscriptions and options.', {
     name: 'text', version: 'text', kind: 'text', on: 'texts', emits: 'texts', order: 'text', options: 'json', onFailure: 'text?',
+    join: 'json?', after: 'texts?', observes: 'flag?',
   }),
   'spine.agent.removed': fact('The agent is gone; its open deliveries end here.', { name: 'text' }),
   'spine.agent.renamed': fact('The agent goes on under another name, with its open deliveries.', { name: 'text', to: 'text' }),
@@ -83,11 +84,13 @@ export const CATALOGUE = {
     target: 'text', input: 'json', command: 'text?', ...stand,
   }),
   'spine.timer.set': fact('The run sleeps until the due time.', { command: 'text', due: 'number', ...stand }),
-  'spine.timer.fired': fact('The due time of a sleep has come.', { command: 'text' }),
-  'spine.wait.opened': fact('The run waits for an event of this type.', { command: 'text', event: 'text', match: 'json?', due: 'number?', ...stand }),
+  'spine.timer.fired': fact('The due time has come: of a sleep, of a gather, or of a delayed event.', { command: 'text' }),
+  'spine.wait.opened': fact('The run waits for an event of this type.', { command: 'text', event: 'text', match: 'json?', due: 'number?', after: 'number?', cause: 'number?', ...stand }),
   'spine.wait.matched': fact('The awaited event was found.', { command: 'text', event: 'number' }),
   'spine.wait.expired': fact('The awaited event did not come in time.', { command: 'text' }),
-  'spine.gather.opened': fact('The run gathers these branches.', { command: 'text', branches: 'texts', until: 'json', due: 'number?', ...stand }),
+  'spine.gather.opened': fact('The run gathers these branches.', {
+    command: 'text', branches: 'texts', until: 'json', due: 'number?', atLeast: 'number?', onLate: 'text?', keys: 'texts?', ...stand,
+  }),
   'spine.route.decided': fact('The run chose where work goes, and why.', { command: 'text', value: 'json', rule: 'number', target: 'text', rejected: 'json', ...stand }),
   'spine.budget.exhausted': fact('A budget of the request cannot carry the next step.', { unit: 'text', limit: 'number', spent: 'number' }),
   'spine.budget.raised': fact('Someone raised the budget of the request.', { amounts: 'amounts', why: 'text?' }),

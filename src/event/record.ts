@@ -28,6 +28,8 @@ export interface RecordHeader {
   readonly agent?: string | undefined
   /** Absolute ms: nothing that follows from this record starts after it. */
   readonly deadline?: number | undefined
+  /** Absolute ms, of a delayed event: its deliveries begin then. */
+  readonly due?: number | undefined
 }
 
 /** A record on its way to the log: the engine gives it its sequence and its hash. */
@@ -66,6 +68,7 @@ export function newRecord(type: string, place: Place, data: Encoded | undefined)
     hops: place.hops,
     agent: place.agent,
     deadline: place.deadline,
+    due: place.due,
     data,
   }
 }
@@ -84,6 +87,7 @@ export function sequenced(record: NewRecord, sequence: Sequence): LogRecord {
     hops: record.hops,
     agent: record.agent,
     deadline: record.deadline,
+    due: record.due,
     data: record.data === undefined ? null : record.data.value,
     dataHash: undefined,
   }

@@ -1,7 +1,9 @@
 /** Questions and orders about agents that the log knows. */
-import { type AgentState, deliveryId } from '../coordination/state.ts'
+import type { JoinSpec } from '../coordination/join-rounds.ts'
+import { agentNamed, type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { requireAgentName } from '../agent/agent.ts'
+import { limits } from '../kernel/limits.ts'
 import { fact, systemHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -11,12 +13,26 @@ export interface AgentInfo {
   readonly kind: 'reacts' | 'directed'
   readonly on: readonly string[]
   readonly emits: readonly string[]
+  /** What it joins of the types in `on`; `undefined` when it reacts to each by itself. */
+  readonly join: JoinInfo | undefined
+  /** Types that a session must have had before anything of it starts here. */
+  readonly after: readonly string[]
+  /** No request waits for it. */
+  readonly observes: boolean
   /** Registered on the log, but hosted by no live process. */
   readonly absent: boolean
+  /** Someone paused it: it starts nothing new. `since`: sequence of the record that says so. */
+  readonly paused: { readonly since: number; readonly why?: string } | undefined
   /** Deliveries not ended yet. */
   readonly open: number
   /** Keys that stand still (`'block'`) or are set aside (`'park'`) until their dead letters are redriven or discarded. */
   readonly heldKeys: readonly HeldKey[]
+}
+
+export interface JoinInfo {
+  readonly per: 'request' | 'session'
+  readonly withinMs: number | undefined
+  readonly atLeast: number | undefined
 }
 
 export interface HeldKey {
@@ -60,6 +76,22 @@ export class Agents {
     await this.#append('spine.agent.renamed', { name, to })
   }
 
+  /** Twice is once: an agent that is paused stays as it is, and nothing is written. */
+  async pause(name: string, why?: string): Promise<void> {
+    this.#runtime.requireRegistered(name)
+    if (agentNamed(this.#runtime.state, name)?.paused !== undefined) return
+    await this.#append(
+      'spine.agent.paused',
+      why === undefined ? { name } : { name, why: String(why).slice(0, limits.errorCharactersMax) },
+    )
+  }
+
+  async resume(name: string): Promise<void> {
+    this.#runtime.requireRegistered(name)
+    if (agentNamed(this.#runtime.state, name)?.paused === undefined) return
+    await this.#append('spine.agent.resumed', { name })
+  }
+
   /** What a newcomer should be told at start. */
   warnings(): readonly string[] {
     return this.list()
@@ -71,7 +103,7 @@ export class Agents {
   }
 
   #info(agent: AgentState): AgentInfo {
-    const { name, open } = agent
+    const { name, open, paused } = agent
     const registration = agent.registration as NonNullable<AgentState['registration']>
     return {
       name,
@@ -79,7 +111,14 @@ export class Agents {
       kind: registration.kind as AgentInfo['kind'],
       on: registration.on,
       emits: registration.emits,
+      join: joinOf(registration.join as unknown as JoinSpec | undefined),
+      after: registration.after ?? [],
+      observes: registration.observes === true,
       absent: !this.#runtime.hosted.has(name),
+      paused:
+        paused === undefined
+          ? undefined
+          : { since: paused.since, ...(paused.why === undefined ? {} : { why: paused.why }) },
       open,
       heldKeys: [...agent.holds].map(([key, { mode, letters }]) => ({
         key,
@@ -108,10 +147,14 @@ export class Agents {
   }
 
   async #append(
-    type: 'spine.agent.removed' | 'spine.agent.renamed',
-    data: { readonly name: string; readonly to?: string },
+    type: 'spine.agent.removed' | 'spine.agent.renamed' | 'spine.agent.paused' | 'spine.agent.resumed',
+    data: { readonly name: string; readonly to?: string; readonly why?: string },
   ): Promise<void> {
     const { clock } = this.#runtime
     await this.#runtime.appendAsOwner([fact(type, systemHeader(clock.now()), data as never)])
   }
+}
+
+function joinOf(spec: JoinSpec | undefined): JoinInfo | undefined {
+  return spec === undefined ? undefined : { per: spec.per, withinMs: spec.withinMs, atLeast: spec.atLeast }
 }

@@ -1,9 +1,11 @@
 /** The `ctx` that a handler holds: the functions of a `RunContext`, made when they are asked for. */
 import type { AnyAgent } from '../agent/agent.ts'
-import type { Context } from '../agent/context.ts'
+import type { Context, WaitForOptions } from '../agent/context.ts'
+import type { GatherOptions } from '../agent/gather.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import { createUuid } from '../kernel/ids.ts'
 import { fraction } from '../kernel/random.ts'
+import type { Scope } from './branches.ts'
 import { requireId } from './require-id.ts'
 import type { RunContext } from './run-context.ts'
 
@@ -12,15 +14,18 @@ import type { RunContext } from './run-context.ts'
  */
 export class ContextHandle implements Context {
   readonly #context: RunContext
+  readonly #scope: Scope | undefined
 
-  constructor(context: RunContext) {
+  /** `scope`: of a branch of a gather. */
+  constructor(context: RunContext, scope?: Scope) {
     this.#context = context
+    this.#scope = scope
     Object.freeze(this)
   }
 
   get step(): Context['step'] {
     const context = this.#context
-    return (name, run, options) => handled(context.step(name, run, options)) as Promise<never>
+    return (name, run, options) => this.#ask(() => context.step(name, run, options)) as Promise<never>
   }
 
   get emit(): Context['emit'] {
@@ -30,12 +35,13 @@ export class ContextHandle implements Context {
 
   get publish(): Context['publish'] {
     const context = this.#context
-    return (type, data, options) => handled(context.publish(type as AnyEventType, data, options))
+    return (type, data, options) => this.#ask(() => context.publish(type as AnyEventType, data, options))
   }
 
   get call(): Context['call'] {
     const context = this.#context
-    return (target, input, options) => handled(context.call(target as AnyAgent, input, options)) as Promise<never>
+    return (target, input, options) =>
+      this.#ask(() => context.call(target as AnyAgent, input, options)) as Promise<never>
   }
 
   get handoff(): Context['handoff'] {
@@ -43,9 +49,26 @@ export class ContextHandle implements Context {
     return (target, input) => context.handoff(target as AnyAgent, input)
   }
 
+  get route(): Context['route'] {
+    const context = this.#context
+    return (value, rules) => this.#ask(() => context.route(value, rules)) as Promise<never>
+  }
+
   get sleep(): Context['sleep'] {
     const context = this.#context
-    return (duration) => handled(context.sleep(duration))
+    return (duration) => this.#ask(() => context.sleep(duration))
+  }
+
+  get waitFor(): Context['waitFor'] {
+    const context = this.#context
+    return (type, options) =>
+      this.#ask(() => context.waitFor(type as AnyEventType, options as WaitForOptions)) as Promise<never>
+  }
+
+  get gather(): Context['gather'] {
+    const context = this.#context
+    return (branches: unknown, options?: GatherOptions) =>
+      this.#ask(() => context.gather(branches, options)) as Promise<never>
   }
 
   get session(): Context['session'] {
@@ -66,7 +89,8 @@ export class ContextHandle implements Context {
   }
 
   get signal(): AbortSignal {
-    return this.#context.attempt.signal()
+    const stop = this.#context.attempt.signal()
+    return this.#scope === undefined ? stop : this.#scope.lateness.signal(stop)
   }
 
   get attempt(): number {
@@ -95,10 +119,9 @@ export class ContextHandle implements Context {
       return attempt.patched(id)
     }
   }
-}
 
-/** A promise that nobody may await: a loser of a race, a forgotten call. It must not become an unhandled rejection. */
-function handled<Value>(promise: Promise<Value>): Promise<Value> {
-  promise.catch(() => {})
-  return promise
+  /** The promise that the handler gets: known by the command that it stands for. */
+  #ask<Value>(ask: () => Promise<Value>): Promise<Value> {
+    return this.#context.attempt.commands.branches.track(this.#scope, ask)
+  }
 }

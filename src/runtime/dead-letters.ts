@@ -27,6 +27,8 @@ export interface DeadLetterDetail extends DeadLetter {
   readonly event: SpineEvent
   /** What led there, from the root of the request to the event itself. */
   readonly chain: readonly SpineEvent[]
+  /** What a join was given, in order; `event` is the first of them. Empty for other work. */
+  readonly joined: readonly SpineEvent[]
 }
 
 export class DeadLetters {
@@ -50,7 +52,8 @@ export class DeadLetters {
   async get(id: string): Promise<DeadLetterDetail> {
     const letter = this.#find(id)
     const chain = await this.#chain(letter.source)
-    return { ...(await this.#read(id, letter)), event: chain.at(-1) as SpineEvent, chain }
+    const joined = await this.#joined(letter)
+    return { ...(await this.#read(id, letter)), event: chain.at(-1) as SpineEvent, chain, joined }
   }
 
   async redrive(id: string): Promise<void> {
@@ -125,6 +128,12 @@ export class DeadLetters {
       attempts,
       error,
     }
+  }
+
+  async #joined({ join }: DeadLetterState): Promise<readonly SpineEvent[]> {
+    const sequences = [...(join?.seen.values() ?? [])].sort((left, right) => left - right)
+    const records = await Promise.all(sequences.map((sequence) => this.#runtime.records.get(sequence)))
+    return records.map(asStored)
   }
 
   async #chain(sequence: number): Promise<readonly SpineEvent[]> {

@@ -8,15 +8,20 @@
  * U2  One delivery has at most one run at a time.
  * U3  An entry of a line may be out of date; the state is asked again before anything starts.
  * U4  A run that starts alone holds the only slot of the process (coordination/crashes.ts).
+ * U5  What an agent that is paused may not start is kept in its order (coordination/pauses.ts).
  */
 import { type StartMode, startMode } from '../coordination/crashes.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { limits } from '../kernel/limits.ts'
 import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
 import { LANE } from './lane.ts'
 import { Run } from './run.ts'
 import type { RunHost } from './run-host.ts'
+import { StoppedRuns } from './stopped-runs.ts'
+import { SuspendedRuns } from './suspended-runs.ts'
 
 interface Line {
   agent: HostedAgent
@@ -27,6 +32,8 @@ interface Line {
   /** Row and source of deliveries that may start, alternating: numbers, because there may be many. */
   starts: number[]
   next: number
+  /** As `starts`: those whose turn came while the agent was paused. */
+  held: number[]
 }
 
 interface Loner {
@@ -53,8 +60,10 @@ export class Dispatcher {
   readonly #live = new Map<Row, Run>()
   /** Became ready again while their last attempt was still ending. */
   readonly #again = new Map<Row, Sequence>()
+  readonly #suspended: SuspendedRuns
   /** What wants the process to itself. While there is any, nothing else starts. */
   readonly #loners: Loner[] = []
+  readonly #stoppedRuns: StoppedRuns
   #isAlone = false
   #slotsTaken = 0
   /** Handlers entered or resumed since the event loop last turned, as far as that was necessary to know. */
@@ -65,6 +74,8 @@ export class Dispatcher {
   constructor(host: RunHost, hosted: HostedAgents) {
     this.#host = host
     this.#hosted = hosted
+    this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
+    this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
     for (const agent of hosted.current.values()) this.add(agent)
   }
 
@@ -72,7 +83,15 @@ export class Dispatcher {
     const known = this.#lines.get(agent.name)
     if (known !== undefined) known.agent = agent
     else
-      this.#lines.set(agent.name, { agent, slotsTaken: 0, isFilling: false, resumes: new Set(), starts: [], next: 0 })
+      this.#lines.set(agent.name, {
+        agent,
+        slotsTaken: 0,
+        isFilling: false,
+        resumes: new Set(),
+        starts: [],
+        next: 0,
+        held: [],
+      })
   }
 
   get liveRuns(): Iterable<Run> {
@@ -110,7 +129,41 @@ export class Dispatcher {
     this.#fill(line)
   }
 
+  /** An agent was paused and is not any more: what waited starts in its order, before what came later. */
+  resumed(agent: string): void {
+    const line = this.#lines.get(agent)
+    if (line === undefined || line.held.length === 0) return
+    const held = [...line.held, ...line.starts.slice(line.next)]
+    line.held = []
+    line.starts = []
+    line.next = 0
+    for (let at = 0; at < held.length; at += 2) {
+      const [row, source] = [held[at] as Row, held[at + 1] as Sequence]
+      const isHere = this.#host.state.deliveries.source[row] === source
+      if (isHere && this.#modeOf(row) === 'alone') this.#startAlone({ line, row, source })
+      else line.starts.push(row, source)
+    }
+    this.#fill(line)
+  }
+
+  /** Whether every slot that this agent may have is taken. */
+  isBusy(agent: string): boolean {
+    const line = this.#lines.get(agent)
+    return line !== undefined && (line.slotsTaken >= line.agent.concurrency || this.#isAlone || this.#loners.length > 0)
+  }
+
+  /** A suspended run of it is no longer kept. */
+  isForgotten(row: Row): boolean {
+    return this.#suspended.isForgotten(row, this.#host.state.deliveries.source[row] as Sequence)
+  }
+
+  /** Something has come for a delivery without a run. */
+  goOn(row: Row, source: Sequence): void {
+    if (this.#suspended.takeForgotten(row, source)) this.ready(row, source)
+  }
+
   requestSlot(run: Run): void {
+    this.#suspended.remove(run)
     const line = this.#lines.get(run.agent.name) as Line
     if (this.#modeOf(run.row) === 'alone') {
       const isWaiting = this.#loners.some(({ row }) => row === run.row)
@@ -122,6 +175,7 @@ export class Dispatcher {
   }
 
   slotFreed(run: Run): void {
+    if (run.phase === 'suspended') this.#suspend(run)
     const line = this.#lines.get(run.agent.name) as Line
     line.slotsTaken--
     this.#slotsTaken--
@@ -133,12 +187,31 @@ export class Dispatcher {
     }
   }
 
+  #suspend(run: Run): void {
+    const forgotten = this.#suspended.add(run)
+    if (forgotten === undefined) return
+    forgotten.abandon()
+    this.#live.delete(forgotten.row)
+  }
+
   runOver(run: Run): void {
+    this.#suspended.remove(run)
     if (this.#live.get(run.row) === run) this.#live.delete(run.row)
     const again = this.#again.get(run.row)
     if (again === undefined) return
     this.#again.delete(run.row)
     this.ready(run.row, again)
+  }
+
+  runStopped(run: Run): void {
+    if (!this.#stopped) this.#stoppedRuns.add(run)
+  }
+
+  /** Whether a delivery waits for code of an earlier one of its key, which was stopped. */
+  isHeldByStopped(row: Row): boolean {
+    const { agents, deliveries } = this.#host.state
+    const { name } = agents[deliveries.agent[row] as number] as AgentState
+    return this.#stoppedRuns.isHeld(name, deliveries.key[row] as string)
   }
 
   /** Starts and resumes nothing more. */
@@ -239,6 +312,15 @@ export class Dispatcher {
 
   #start(line: Line, row: Row, source: Sequence): boolean {
     if (!this.#mayStart(row, source)) return false
+    if (isHeldByPause(this.#host.state, row)) {
+      line.held.push(row, source)
+      return false
+    }
+    const key = this.#host.state.deliveries.key[row] as string
+    if (this.#stoppedRuns.isHeld(line.agent.name, key)) {
+      this.#stoppedRuns.hold(line.agent.name, key, row, source)
+      return false
+    }
     if (this.#isParked(row)) {
       this.#host.park(row)
       return false
@@ -269,10 +351,23 @@ export class Dispatcher {
     return holds.size > 0 && holds.get(deliveries.key[row] as string)?.mode === 'park'
   }
 
+  /** One of its callers ends for good: so does this, as soon as that is folded. */
+  #isGivenUp(row: Row): boolean {
+    const { deliveries, runs } = this.#host.state
+    let called = row
+    for (let each = deliveries.caller[row] as Row; each !== 0; each = deliveries.caller[each] as Row) {
+      const call = runs.get(each)?.calls.get(deliveries.call[called] as Sequence)
+      if (this.#live.get(each)?.givesUp(call) === true) return true
+      called = each
+    }
+    return false
+  }
+
   #mayStart(row: Row, source: Sequence): boolean {
     const { deliveries } = this.#host.state
     const status = deliveries.status[row]
     if (deliveries.source[row] !== source || this.#live.has(row)) return false
+    if (deliveries.caller[row] !== 0 && this.#isGivenUp(row)) return false
     const now = this.#host.clock.now()
     const deadline = deliveries.deadline[row] as number
     if (deadline !== 0 && now >= deadline) return false

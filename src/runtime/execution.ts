@@ -5,17 +5,21 @@
  * or, under a test kit that replays always, once for every outcome; an execution that was replaced has no effect.
  */
 import type { SpineEvent } from '../agent/event-type.ts'
+import type { GatherState } from '../coordination/gather.ts'
 import type { NewRecord, RecordHeader, LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
+import { Branches } from './branches.ts'
 import type { Command } from './command.ts'
+import type { Gather } from './gather.ts'
 import type { Journal } from './journal.ts'
 import { patchCommand } from './journal.ts'
+import { type Joined, joinedEvent } from './joined-event.ts'
 import { outcomeOf } from './outcome.ts'
 import { fact, placeAt } from './record-draft.ts'
 import { type Asked, type Outcome, Replay } from './replay.ts'
-import { RunContext } from './run-context.ts'
+import { type Commands, RunContext } from './run-context.ts'
 import type { Run } from './run.ts'
 import type { SessionState } from './session-states.ts'
 import { toEvent } from './to-event.ts'
@@ -24,6 +28,8 @@ import { toEvent } from './to-event.ts'
 export interface Envelope {
   readonly source: LogRecord
   readonly root: LogRecord
+  /** What a join has gathered; absent where an event is handled by itself. */
+  readonly joined?: Joined | undefined
   /** State of the session at the basis. */
   readonly session: SessionState
 }
@@ -33,7 +39,7 @@ export type HandlerResult = { readonly value: unknown } | { readonly error: unkn
 /** How far a thrown error is followed to what it was made of. */
 const CAUSES_MAX = 8
 
-export class Execution {
+export class Execution implements Commands {
   readonly replay: Replay
   readonly context: RunContext
   /** Passed `ctx.patched` that are not on the log yet: they go before whatever the run appends next. */
@@ -42,6 +48,7 @@ export class Execution {
   readonly #run: Run
   readonly #journaled: ReadonlySet<string>
   #patches: Map<string, boolean> | undefined
+  #branches: Branches | undefined
   readonly #envelope: Envelope
   /** Errors that were given to the handler → the commands that they ended. */
   #failures: Map<unknown, string> | undefined
@@ -58,7 +65,7 @@ export class Execution {
     this.#envelope = envelope
     this.#journaled = journal.ids
     if (journal.patches.size > 0) this.#patches = new Map([...journal.patches].map((id) => [id, true]))
-    this.#releasedTime = envelope.source.time
+    this.#releasedTime = envelope.joined?.records.at(-1)?.time ?? envelope.source.time
     this.replay = new Replay(journal.ids, outcomesOf(journal, early), journal.carried)
     this.context = new RunContext({
       agent,
@@ -70,6 +77,7 @@ export class Execution {
       signal: () => run.signal,
       now: () => this.#releasedTime,
       ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
+      commands: this,
       patched: (id) => this.#isPatched(id),
       late: (what) => this.#late(what),
     })
@@ -80,9 +88,10 @@ export class Execution {
     const handler = (host.interception?.handlerOf(agent) ?? agent.handler) as (event: unknown, ctx: unknown) => unknown
     let returned: unknown
     try {
-      const { source, root } = this.#envelope
-      const event = toEvent(source, host.types)
-      if (root === source) this.#root = event
+      const { source, root, joined } = this.#envelope
+      const first = toEvent(source, host.types)
+      if (root === source) this.#root = first
+      const event = joined === undefined ? first : joinedEvent(first, joined, host.types)
       returned = handler(event, this.context.handle())
     } catch (error) {
       this.result = { error }
@@ -108,6 +117,7 @@ export class Execution {
   /** Nothing that this execution still does has an effect. */
   replace(): void {
     this.#isReplaced = true
+    if (this.#branches !== undefined) this.#branches.isAbandoned = true
   }
 
   /** Whether this effect started before the handler was entered, and left no outcome. */
@@ -115,16 +125,41 @@ export class Execution {
     return this.#journaled.has(id)
   }
 
-  release(asked: Asked, record: LogRecord): void {
+  /** Made with the first question. */
+  get branches(): Branches {
+    if (this.#branches === undefined) {
+      const branches = new Branches()
+      this.#branches = branches
+      this.replay.latenessOf = (id) => branches.latenessOf(id)
+    }
+    return this.#branches
+  }
+
+  release(asked: Asked, { record, event }: Outcome): void {
+    // A branch that is late is told nothing more: it goes no further.
+    if (this.#branches?.latenessOf(asked.id) === 'scope') return
     this.#releasedTime = record.time
-    const outcome = outcomeOf(asked.command, record)
+    const outcome = outcomeOf(asked.command, record, event)
     if ('error' in outcome) {
       this.#failures ??= new Map()
-      this.#failures.set(outcome.error, asked.id)
+      // A gather rejects with the error of its branch.
+      if (!this.#failures.has(outcome.error)) this.#failures.set(outcome.error, asked.id)
       asked.reject(outcome.error)
     } else {
       this.#upTo = record.sequence
       asked.resolve(outcome.value)
+    }
+    if (asked.command.kind === 'gather') this.#fired(asked.command.gather)
+  }
+
+  #fired(gather: Gather): void {
+    const { late } = gather
+    if (late.length === 0 || gather.plan.onLate === 'finish') return
+    const reason = new SpineError('SPINE_GATHER_LATE', `'${gather.id}' of ${this.#run.agent.name} went on without it.`)
+    for (const { id, lateness, inner } of late) {
+      lateness?.abort(reason)
+      this.branches.late(id)
+      if (inner !== undefined) this.#fired(inner)
     }
   }
 
@@ -156,9 +191,23 @@ export class Execution {
 
   /** An execution that was replaced, or whose run ends, is answered no more. */
   #ask(name: string, command: Command, exclusive: boolean): Promise<unknown> {
-    const { phase, agent } = this.#run
-    if (this.#isReplaced || phase === 'over' || phase === 'ending') return new Promise(() => {})
-    const id = this.replay.nextId(name, exclusive)
+    const id = this.reserve(name, exclusive)
+    return id === undefined ? new Promise(() => {}) : this.askAs(id, command)
+  }
+
+  reserve(name: string, exclusive = false): string | undefined {
+    const { phase } = this.#run
+    const scope = this.#branches?.scope
+    if (this.#isReplaced || phase === 'over' || phase === 'ending' || scope?.lateness.isLate === true) return undefined
+    return this.replay.nextId(scope === undefined ? name : `${scope.prefix}${name}`, exclusive)
+  }
+
+  commandOf(id: string): Command | undefined {
+    return this.replay.commandOf(id)
+  }
+
+  askAs(id: string, command: Command): Promise<unknown> {
+    const { agent } = this.#run
     if (this.replay.count >= limits.commandsMax) {
       throw new SpineError(
         'SPINE_OPTION_INVALID',
@@ -166,9 +215,23 @@ export class Execution {
         { limit: limits.commandsMax, fix: 'Split the work: hand off to a fresh run now and then.' },
       )
     }
+    const scope = this.#branches?.scope
+    if (scope !== undefined && (command.kind === 'step' || command.kind === 'effect')) command.lateness = scope.lateness
     const promise = this.replay.ask(id, command)
+    this.#branches?.asked(id)
+    if (command.kind === 'gather') this.#compare(command.gather)
     this.#run.stirred()
     return promise
+  }
+
+  /** A gather is known by its number: under the same number the journal must hold the same one. */
+  #compare({ id, opening }: Gather): void {
+    const known = this.#run.host.state.runs.get(this.#run.row)?.gathers?.all.get(id)
+    if (known === undefined) return
+    const words = ({ branches, until, atLeast, onLate }: Partial<GatherState>) =>
+      `${id} of [${branches?.join(', ')}] ${JSON.stringify([until, atLeast ?? null, onLate ?? 'cancel'])}`
+    const [expected, found] = [words(known), words(opening)]
+    if (expected !== found) this.replay.refuse(`asks for ${found}`, expected)
   }
 
   #isPatched(id: string): boolean {

@@ -1,4 +1,5 @@
 import type { Handoff } from '../agent/context.ts'
+import { callsToFinish } from '../coordination/gather.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { NewRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -34,8 +35,9 @@ function recordsOf(
   run: Run,
   { events, patches }: Intentions,
   conclusion: Conclusion,
-  open: readonly string[],
+  asked: readonly string[],
 ): readonly NewRecord[] {
+  const open = dropped(run, asked)
   const header = headerNow(run)
   const records: NewRecord[] = []
   for (const { type, data, options } of events) records.push(eventRecord(run.header, type, data, options, header.time))
@@ -43,6 +45,14 @@ function recordsOf(
   const data: SystemData<'spine.delivery.completed'> = open.length === 0 ? conclusion : { ...conclusion, dropped: open }
   records.push(fact('spine.delivery.completed', header, data))
   return records
+}
+
+/** What is open, save calls that outlive the run. */
+function dropped({ host, row }: Run, open: readonly string[]): readonly string[] {
+  const journal = open.length === 0 ? undefined : host.state.runs.get(row)
+  if (journal?.gathers === undefined) return open
+  const finishing = callsToFinish(journal)
+  return open.filter((id) => !finishing.has(id))
 }
 
 const NOTHING: Conclusion = Object.freeze({})

@@ -6,6 +6,7 @@ import {
   retryPolicy,
   subscriptionsOf,
 } from '../agent/agent.ts'
+import { isJoin } from '../agent/join.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
@@ -61,6 +62,7 @@ export class HostedAgents {
   readonly #versions = new Map<string, HostedAgent>()
   /** Event types that they react to. */
   readonly #heardTypes = new Set<string>()
+  #hearsEverything = false
 
   /** @throws SPINE_AGENT_INVALID when two share a name and a version. */
   constructor(agents: readonly AnyAgent[]) {
@@ -77,13 +79,14 @@ export class HostedAgents {
     }
     this.#versions.set(`${name}@${version}`, agent)
     for (const { type } of subscriptionsOf(agent.options)) this.#heardTypes.add(type)
+    if (agent.options.on === '*') this.#hearsEverything = true
     const known = this.current.get(name)
     if (known === undefined || VERSIONS.compare(version, known.version) > 0) this.current.set(name, agent)
   }
 
   /** Whether a record gives work to an agent of this process, as far as its type and target tell. */
   hears({ type, data }: LogRecord): boolean {
-    if (!isSystemType(type)) return this.#heardTypes.has(type)
+    if (!isSystemType(type)) return this.#hearsEverything || this.#heardTypes.has(type)
     const { target, handoff } = data as { readonly target?: string; readonly handoff?: { readonly target: string } }
     return this.current.has(handoff?.target ?? target ?? '')
   }
@@ -108,22 +111,42 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
     name,
     version,
     kind: directed ? 'directed' : 'reacts',
-    on: subscriptionsOf(options).map((type) => type.type),
+    on: options.on === '*' ? ['*'] : subscriptionsOf(options).map((type) => type.type),
     emits: [...agent.emits],
     order: options.order ?? 'default',
     // Left out where it says nothing, so that logs from before it know the agent as it is.
     ...((options.onFailure ?? 'skip') === 'skip' ? {} : { onFailure: options.onFailure as string }),
-    options: { concurrency, timeoutMs, retry: { ...retry } } satisfies Json,
+    ...termsOf(options),
+    options: {
+      concurrency,
+      timeoutMs,
+      retry: { ...retry },
+      ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
+    } satisfies Json,
   }
   return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax)
     .value as unknown as SystemData<'spine.agent.registered'>
+}
+
+/** Left out where they say nothing. */
+function termsOf({ on, after, observes }: AnyOptions): { readonly [name: string]: Json } {
+  const terms: { [name: string]: Json } = {}
+  if (isJoin(on)) {
+    const { types, per, withinMs, atLeast } = on
+    const bounds = { ...(withinMs === undefined ? {} : { withinMs }), ...(atLeast === undefined ? {} : { atLeast }) }
+    terms['join'] = { types: types.map(({ type }) => type), per, ...bounds }
+  }
+  if (after !== undefined && after.length > 0) terms['after'] = after.map(({ type }) => type)
+  if (observes === true) terms['observes'] = true
+  return terms
 }
 
 /** Every event type that the agents name. @throws SPINE_EVENT_INVALID when one name stands for two declarations. */
 export function eventTypesOf(agents: Iterable<HostedAgent>): Map<string, AnyEventType> {
   const types = new Map<string, AnyEventType>()
   for (const agent of agents) {
-    for (const type of [...subscriptionsOf(agent.options), ...(agent.options.emits ?? [])]) {
+    const { emits = [], after = [] } = agent.options
+    for (const type of [...subscriptionsOf(agent.options), ...emits, ...after]) {
       const known = types.get(type.type)
       if (known !== undefined && known.version !== type.version) {
         throw new SpineError(

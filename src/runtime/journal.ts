@@ -1,5 +1,8 @@
+import { byOutcome } from '../coordination/gather.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
+import type { SystemData } from '../event/catalogue.ts'
+import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Records } from './records.ts'
 import type { Outcome } from './replay.ts'
@@ -21,8 +24,21 @@ export interface Journal {
 /** How a passed `ctx.patched` stands on the log; it is no outcome that anyone waits for. */
 export const PATCHED = '@patched '
 
+/** How the claimed key of a delivery stands on the log (claim-dedupe-key.ts); nothing that the handler asks for either. */
+export const DEDUPED = '@dedupe#0'
+
+/** What stands in a journal without the handler having asked for it. */
+export function isUnasked(command: string): boolean {
+  return command === DEDUPED || command.startsWith(PATCHED)
+}
+
 export function patchCommand(id: string): string {
   return `${PATCHED}${id}#0`
+}
+
+/** The event that a wait took, from the record that ended it. */
+export function takenBy({ type, data }: LogRecord): Sequence | undefined {
+  return type === 'spine.wait.matched' ? (data as unknown as SystemData<'spine.wait.matched'>).event : undefined
 }
 
 /** Of a run that has recorded nothing yet. */
@@ -41,11 +57,15 @@ async function loadJournal(state: SpineState, records: Records, row: Row): Promi
   const patches = new Set(
     names.filter((name) => name.startsWith(PATCHED)).map((name) => name.slice(PATCHED.length, -2)),
   )
-  const ended = [...run.commands].filter(([name, { ended }]) => ended !== 0 && !name.startsWith(PATCHED))
-  ended.sort(([, left], [, right]) => left.ended - right.ended)
-  const ids = new Set(names.filter((name) => !name.startsWith(PATCHED)))
+  const ended = [...run.commands].filter(([name, { ended }]) => ended !== 0 && !isUnasked(name))
+  ended.sort(byOutcome)
+  const ids = new Set(names.filter((name) => !isUnasked(name)))
   const carried = new Set([...run.commands].filter(([, command]) => command.carried).map(([name]) => name))
   const outcomes: Outcome[] = []
-  for (const [command, { ended: sequence }] of ended) outcomes.push({ command, record: await records.get(sequence) })
+  for (const [command, { ended: sequence }] of ended) {
+    const record = await records.get(sequence)
+    const taken = takenBy(record)
+    outcomes.push(taken === undefined ? { command, record } : { command, record, event: await records.get(taken) })
+  }
   return { basis, ids, outcomes, carried, patches }
 }

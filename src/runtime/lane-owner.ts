@@ -1,11 +1,15 @@
 /**
- * What the owner of the lane writes without a run: timers fired, deadlines passed, circles broken, loops of crashes ended.
+ * What the owner of the lane writes without a run: timers fired, deadlines passed, late calls
+ * cancelled, circles broken, loops of crashes ended.
  *
  * Job: turn a decision of `coordination/` into records under the lane's guard. Not its job: deciding, or waiting for it.
  */
 import { findCallCycle } from '../coordination/call-cycles.ts'
 import type { DueDecision, Place } from '../coordination/decide.ts'
+import { DELAY } from '../coordination/delays.ts'
+import { lateCalls } from '../coordination/gather.ts'
 import { KEY_PARKED } from '../coordination/dead-letters.ts'
+import { isEnough, JOIN_WAIT } from '../coordination/join.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, deliveryId, type SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
@@ -16,6 +20,7 @@ import { limits } from '../kernel/limits.ts'
 import type { CommitDraft } from './appender.ts'
 import { failureOf } from './failure.ts'
 import { fact, rowHeader } from './record-draft.ts'
+import { workHead } from './lane.ts'
 import type { Logger } from './logger.ts'
 
 export interface OwnerHost {
@@ -23,8 +28,12 @@ export interface OwnerHost {
   readonly clock: Clock
   readonly logger: Logger
   laneGuard(): Guard
+  /** Stops what runs of a delivery, and of what it has called. */
+  giveUp(row: Row): void
   append(commit: CommitDraft): Promise<AppendOutcome>
 }
+
+export type OwnerDecision = Exclude<DueDecision, { kind: 'start' | 'look-again' }>
 
 export class LaneOwner {
   readonly #host: OwnerHost
@@ -35,20 +44,30 @@ export class LaneOwner {
     this.#host = host
   }
 
-  carryOut(decision: Exclude<DueDecision, { kind: 'start' }>): void {
+  carryOut(decision: OwnerDecision): void {
     const { state, clock } = this.#host
     const time = clock.now()
     switch (decision.kind) {
-      case 'fire-timer':
-        this.#write(`fire ${this.#nameOf(decision.row)} ${decision.command}`, [
-          fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: decision.command }),
+      case 'fire-timer': {
+        const { row, command, isWait } = decision
+        const type = isWait ? 'spine.wait.expired' : 'spine.timer.fired'
+        this.#write(`fire ${this.#nameOf(row)} ${command}`, [fact(type, rowHeader(state, row, time), { command })])
+        return
+      }
+      case 'end-delay':
+        this.#write(`end the delay of ${this.#nameOf(decision.row)}`, [
+          fact('spine.timer.fired', rowHeader(state, decision.row, time), { command: DELAY }),
         ])
+        return
+      case 'end-join':
+        this.#endJoin(decision.row)
         return
       case 'expire-delivery': {
         const header = rowHeader(state, decision.row, time)
-        this.#write(`expire ${this.#nameOf(decision.row)}`, [
-          fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 }),
-        ])
+        // No guard of its commits would tell: what it wrote before comes before its end, and it writes nothing after.
+        this.#host.giveUp(decision.row)
+        const expired = fact('spine.delivery.expired', header, { deadline: header.deadline ?? 0 })
+        this.#write(`expire ${this.#nameOf(decision.row)}`, [expired], [this.#workHead(decision.row)])
         return
       }
       case 'expire-request': {
@@ -58,6 +77,20 @@ export class LaneOwner {
         this.#write(`expire ${decision.request}`, [expired], [`request/${decision.request}`])
       }
     }
+  }
+
+  /** The time of a round is up. */
+  #endJoin(row: Row): void {
+    const { state, clock } = this.#host
+    const round = state.joins.of(row)
+    if (round === undefined) return
+    const header = rowHeader(state, row, clock.now())
+    const { spec, seen } = round
+    const why = `join: ${seen.size} of ${spec.types.length} types came within ${spec.withinMs} ms, and ${spec.atLeast} were asked for`
+    const end = isEnough(round)
+      ? fact('spine.wait.expired', header, { command: JOIN_WAIT })
+      : fact('spine.delivery.skipped', header, { why })
+    this.#write(`end join ${this.#nameOf(row)}`, [end])
   }
 
   /** A delivery that took down every process it ran in. */
@@ -98,6 +131,23 @@ export class LaneOwner {
     ])
   }
 
+  /** A gather went on without these calls: nobody wants their replies. */
+  cancelLate({ row, source, command }: Place & { readonly command: string }): void {
+    const { state, clock } = this.#host
+    const run = state.runs.get(row)
+    if (state.deliveries.source[row] !== source || run === undefined) return
+    const callees = [...lateCalls(run, command, 'cancel')]
+      .map((call) => run.commands.get(call)?.row ?? 0)
+      .filter((callee) => callee !== 0)
+    if (callees.length === 0) return
+    const why = `late for ${command} of ${this.#nameOf(row)}`
+    const records = callees.map((callee) =>
+      fact('spine.delivery.cancelled', rowHeader(state, callee, clock.now()), { why }),
+    )
+    const moves = callees.map((callee) => this.#workHead(callee))
+    this.#write(`cancel late ${this.#nameOf(row)} ${command}`, records, moves)
+  }
+
   /** A delivery of a parked key joins the dead letter that parked it. */
   park(row: Row): void {
     const { state, clock } = this.#host
@@ -115,6 +165,10 @@ export class LaneOwner {
   #agentOf(row: Row): string {
     const { agents, deliveries } = this.#host.state
     return (agents[deliveries.agent[row] as number] as AgentState).name
+  }
+
+  #workHead(row: Row): string {
+    return workHead(this.#host.state.deliveries.source[row] as number, this.#agentOf(row))
   }
 
   #nameOf(row: Row): string {

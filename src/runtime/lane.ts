@@ -1,3 +1,28 @@
 /** The one lane of an embedded log, and the head that its claims move. */
+import type { Guard } from '../engine/engine.ts'
+import type { RecordHeader } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
+
 export const LANE = '*'
 export const LANE_HEAD = `lane/${LANE}`
+
+/** Moved by whoever ends directed work from outside, guarded by its run: so that nothing of it comes after its end. */
+export function workHead(source: Sequence, agent: string): string {
+  return `work/${source}/${agent}`
+}
+
+/**
+ * What must not have been moved since a run began: its lane, its request unless it only looks on, and its own work where
+ * somebody may end that.
+ */
+export function runGuards(
+  lane: Guard,
+  { request, cause }: Pick<RecordHeader, 'request' | 'cause'>,
+  agent: { readonly name: string; readonly directed: boolean },
+  notAfter: Sequence,
+  observes: boolean,
+): readonly Guard[] {
+  const guards = observes ? [lane] : [lane, { head: `request/${request}`, notAfter }]
+  if (agent.directed) guards.push({ head: workHead(cause, agent.name), notAfter })
+  return guards
+}

@@ -1,22 +1,33 @@
 /**
  * Performs what a run asked for in one turn: everything that goes to the log is one commit; steps run their functions.
  */
+import type { Failure, SystemData } from '../event/catalogue.ts'
 import type { NewRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
-import type { Command, StepCommand } from './command.ts'
+import { ownName } from './branches.ts'
+import type { BranchCommand, Command, StepCommand, WaitCommand } from './command.ts'
 import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
+import type { Gather } from './gather.ts'
+import { queueFull } from './queue-full.ts'
 import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
 import type { Run } from './run.ts'
+import { routeRecord } from './route-record.ts'
 import { runStep } from './run-step.ts'
 
 export function performCommands(run: Run, asked: readonly Asked[]): void {
   const records: NewRecord[] = []
   const startOnceDurable: Asked[] = []
+  const called: string[] = []
   for (const one of asked) {
     const { command } = one
+    if (one.late !== undefined && !run.maybeDone(one.id)) {
+      if (one.late === 'branch' && command.kind !== 'branch') records.push(tooLate(run, one.id))
+      continue
+    }
     switch (command.kind) {
       case 'step':
         void performStep(run, one.id, command, false)
@@ -31,13 +42,19 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         startOnceDurable.push(one)
         break
       case 'call':
-        records.push(requestCall(run, one.id, command))
+        records.push(requestCall(run, one.id, command, called))
+        break
+      case 'route':
+        records.push(routeRecord(run, one.id, command))
         break
       case 'publish':
         records.push(
           command.event(run.host.clock.now()),
           fact('spine.step.recorded', headerNow(run), { command: one.id, ...run.stand() }),
         )
+        break
+      case 'wait':
+        records.push(openWait(run, one.id, command))
         break
       case 'sleep':
         records.push(
@@ -47,12 +64,23 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
             ...run.stand(),
           }),
         )
+        break
+      case 'branch':
+        void followBranch(run, one.id, command)
+        break
+      case 'gather':
+        records.push(openGather(run, command.gather))
     }
   }
-  if (records.length > 0) void commit(run, records, startOnceDurable)
+  if (records.length > 0) void commit(run, records, startOnceDurable, called)
 }
 
-async function commit(run: Run, records: readonly NewRecord[], effects: readonly Asked[]): Promise<void> {
+async function commit(
+  run: Run,
+  records: readonly NewRecord[],
+  effects: readonly Asked[],
+  called: readonly string[],
+): Promise<void> {
   try {
     const outcome = await run.append(records)
     // Stopped meanwhile: what was announced and not begun is left to whoever comes next, if anyone does.
@@ -60,6 +88,8 @@ async function commit(run: Run, records: readonly NewRecord[], effects: readonly
     for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
   } catch (error) {
     void run.fail(error)
+  } finally {
+    for (const target of called) run.host.callsOnTheWay.arrived(target)
   }
 }
 
@@ -111,10 +141,11 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
   const { clock, random } = run.host
   const what = `step '${id}' of ${run.agent.name}`
   // An effect is never told to stop: it is finished. Its own timeout still bounds it.
-  const signal = command.kind === 'effect' ? NEVER : run.signal
+  const stop = () => command.lateness?.signal(run.signal) ?? run.signal
+  const signal = command.kind === 'effect' ? NEVER : stop()
   try {
     const { interception } = run.host
-    const name = id.slice(0, id.lastIndexOf('#'))
+    const name = ownName(id)
     const intercepted =
       interception === undefined ? command : { ...command, run: interception.stepOf(run.agent, name, command.run) }
     const result = await runStep(intercepted, {
@@ -131,6 +162,45 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
   }
 }
 
+/** When the function of a branch ends, so does its command; unless the branch is late, or the run is over. */
+async function followBranch(run: Run, id: string, { work, isWanted }: BranchCommand): Promise<void> {
+  let outcome: { readonly value?: Json } | { readonly error: Failure }
+  try {
+    const value = await work
+    outcome =
+      value === undefined
+        ? {}
+        : { value: encodeJson(value, `branch '${id}' of ${run.agent.name}`, limits.stepResultBytesMax).value }
+  } catch (error) {
+    outcome = { error: failureOf(error) }
+  }
+  if (!isWanted() || run.isOver || run.isConcluded || run.phase === 'ending') return
+  const stand = run.stand()
+  try {
+    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })])
+  } catch (error) {
+    const data = { command: id, error: failureOf(error), ...stand }
+    await run.append([fact('spine.step.recorded', headerNow(run), data)])
+  }
+}
+
+function openGather(run: Run, gather: Gather): NewRecord {
+  const header = headerNow(run)
+  const { withinMs } = gather.plan
+  const due = withinMs === undefined ? {} : { due: header.time + withinMs }
+  return fact('spine.gather.opened', header, {
+    ...gather.opening,
+    ...due,
+    ...run.stand(),
+  } as SystemData<'spine.gather.opened'>)
+}
+
+/** Nobody waits for it, and it has not begun: it ends here. */
+function tooLate(run: Run, id: string): NewRecord {
+  const error = new SpineError('SPINE_GATHER_LATE', `'${id}' of ${run.agent.name} came too late for its gather.`)
+  return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(error), ...run.stand() })
+}
+
 const NEVER = new AbortController().signal
 
 /** The same for every try of a step, also after a crash or a redrive, and different in every other log. */
@@ -138,10 +208,26 @@ function idempotencyKey(run: Run, id: string): string {
   return `${run.header.request}/${run.source}/${run.agent.name}/${id}`
 }
 
-function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>): NewRecord {
+function openWait(run: Run, id: string, command: WaitCommand): NewRecord {
+  const { type, withinMs, cause, match } = command
+  return fact('spine.wait.opened', headerNow(run), {
+    command: id,
+    event: type.type,
+    after: command.after(),
+    due: Math.ceil(run.host.clock.now() + withinMs),
+    ...(cause === undefined ? {} : { cause }),
+    ...(match === undefined ? {} : { match }),
+    ...run.stand(),
+  })
+}
+
+/** `called`: targets of the calls in this commit, to which it adds. */
+function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>, called: string[]): NewRecord {
   const refusal = refuseCall(run, command.target)
   if (refusal !== undefined)
     return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(refusal), ...run.stand() })
+  called.push(command.target)
+  run.host.callsOnTheWay.asked(command.target)
   const header = following(run.header, run.host.clock.now(), command.session)
   const deadline =
     command.withinMs === undefined
@@ -165,6 +251,8 @@ function refuseCall(run: Run, target: string): SpineError | undefined {
   } catch (error) {
     return error as SpineError
   }
+  const full = queueFull(run.host.state, target, run.host.callsOnTheWay.to(target))
+  if (full !== undefined) return full
   const { caller } = run.host.state.deliveries
   let depth = 1
   for (let row = caller[run.row] as number; row !== 0; row = caller[row] as number) depth++

@@ -11,9 +11,12 @@ import { canonicalJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
 import { fingerprint } from './fingerprint.ts'
+import { LANE_HEAD } from './lane.ts'
+import { queueFull } from './queue-full.ts'
 import { fact, record } from './record-draft.ts'
+import { dueAfter } from './record-draft.ts'
 import { requireId } from './require-id.ts'
-import { requireDirected } from './run-context.ts'
+import { requireDirected } from './require-directed.ts'
 import type { Runtime } from './runtime.ts'
 import { validate, validateSoon } from './validate.ts'
 
@@ -26,6 +29,8 @@ export interface PublishOptions {
   readonly idempotencyKey?: string
   /** From now, or a date: nothing of the request starts after it. */
   readonly deadline?: Duration | Date
+  /** From now: the event is on the log at once, and is delivered then. Default: none. */
+  readonly delay?: Duration
   /** `sequence` of an earlier event that this one answers: it joins that event's request and session. */
   readonly cause?: number
 }
@@ -88,7 +93,25 @@ export class Publisher {
     const encoded = await validate(schema, input, `input of '${target.name}'`)
     const header = this.#rootHeader(options)
     const call = fact('spine.call.requested', header, { target: target.name, input: encoded.value })
-    return this.#append({ record: call, key: keyOf(options, `start ${target.name}`, encoded.value), guards: [] })
+    const key = keyOf(options, `start ${target.name}`, encoded.value)
+    return this.#startUnlessFull(target.name, { record: call, key, guards: [] })
+  }
+
+  /** @throws SPINE_QUEUE_FULL, unless the idempotency key was used before: then it is the work that it started. */
+  async #startUnlessFull(target: string, draft: Draft): Promise<Published> {
+    const { state, callsOnTheWay } = this.#runtime
+    const full = queueFull(state, target, callsOnTheWay.to(target))
+    if (full === undefined) {
+      callsOnTheWay.asked(target)
+      return this.#append(draft).finally(() => callsOnTheWay.arrived(target))
+    }
+    if (draft.key === undefined) throw full
+    // Keys are looked at before guards, and this guard never holds: nothing is written, and a repetition is recognised.
+    const never: Guard = { head: LANE_HEAD, notAfter: 0 }
+    const { record, key } = draft
+    const outcome = await this.#runtime.appendOrRefuse({ guards: [never], records: [record], key })
+    if (outcome.status === 'conflict') throw full
+    return this.#published(draft, outcome, 0)
   }
 
   async #draft({ type, data, options = {} }: Message): Promise<Draft> {
@@ -97,7 +120,8 @@ export class Publisher {
     const encoded = checked instanceof Promise ? await checked : checked
     const { header, guards } = await this.#header(options)
     const place = type.version === 1 ? header : { ...header, version: type.version }
-    this.#warnIfUnheard(type.type)
+    // Whoever asked waits for an answer, as far as anyone knows.
+    if (options.cause === undefined) this.#warnIfUnheard(type.type)
     return { record: record(type.type, place, encoded), key: keyOf(options, type.type, encoded.value), guards }
   }
 
@@ -129,7 +153,10 @@ export class Publisher {
       hops: cause.hops + 1,
       ...(cause.deadline === undefined ? {} : { deadline: cause.deadline }),
     }
-    return { header: this.#narrowed(header, options), guards: [{ head: `request/${cause.request}`, notAfter: 0 }] }
+    return {
+      header: this.#narrowed(delayed(header, options), options),
+      guards: [{ head: `request/${cause.request}`, notAfter: 0 }],
+    }
   }
 
   async #causeOf(sequence: number): Promise<LogRecord> {
@@ -160,9 +187,10 @@ export class Publisher {
       hops: 0,
       agent: undefined,
       deadline: undefined,
+      due: undefined,
       version: undefined,
     }
-    return this.#narrowed(root, options)
+    return this.#narrowed(delayed(root, options), options)
   }
 
   #place(options: PublishOptions, inherited: { session: string; key: string }): { session: string; key: string } {
@@ -236,12 +264,19 @@ export class Publisher {
   }
 
   #warnIfUnheard(type: string): void {
-    if (this.#runtime.state.subscriptions.has(type) || this.#unheard.has(type)) return
+    const { subscriptions, everything, agents } = this.#runtime.state
+    if (subscriptions.has(type) || everything.length > 0 || this.#unheard.has(type)) return
     this.#unheard.add(type)
-    const meant = nearest(type, this.#runtime.state.subscriptions.keys())
+    if (agents.some(({ registration }) => registration?.after?.includes(type) === true)) return
+    const meant = nearest(type, subscriptions.keys())
     const hint = meant === undefined ? '' : `: did you mean '${meant}'?`
     this.#runtime.logger.warn(`no agent is registered for '${type}'${hint}; the event is kept on the log`)
   }
+}
+
+function delayed(header: Omit<RecordHeader, 'type'>, { delay }: PublishOptions): Omit<RecordHeader, 'type'> {
+  const due = dueAfter(delay, header.time)
+  return due === undefined ? header : { ...header, due }
 }
 
 function keyOf(options: PublishOptions, scope: string, data: Json): IdempotencyKey | undefined {

@@ -27,12 +27,12 @@ export interface LogQuery {
   readonly backwards?: boolean
 }
 
-export interface WaitOptions {
+export interface WaitOptions<Match = { readonly [key: string]: Json }> {
   readonly within: Duration
   readonly request?: string
   readonly session?: string
   /** Part of the data: every field in it must be there with an equal value. */
-  readonly match?: { readonly [key: string]: Json }
+  readonly match?: Match
   /** Look above this sequence. Default: from now on, or the whole request when `request` is given. */
   readonly after?: number
 }

@@ -4,6 +4,7 @@ import type { Row } from '../coordination/delivery-table.ts'
 import type { AgentState, SpineState } from '../coordination/state.ts'
 import type { SystemData, SystemType } from '../event/catalogue.ts'
 import { type NewRecord, newRecord, type Place } from '../event/record.ts'
+import { durationMs } from '../kernel/duration.ts'
 import { type Encoded, encodeOwn, type Json } from '../kernel/json.ts'
 
 /** A system fact with its data. */
@@ -27,6 +28,7 @@ export function rowHeader({ deliveries, requests, agents }: SpineState, row: Row
     hops: deliveries.hops[row] as number,
     agent: (agents[deliveries.agent[row] as number] as AgentState).name,
     deadline: deadline === 0 ? undefined : deadline,
+    due: undefined,
     version: undefined,
   }
 }
@@ -42,6 +44,7 @@ export function systemHeader(time: number): Place {
     hops: 0,
     agent: undefined,
     deadline: undefined,
+    due: undefined,
     version: undefined,
   }
 }
@@ -67,8 +70,21 @@ export function startedRecord(started: readonly NamedRun[], suspended: readonly 
   })
 }
 
+/** When an event with this delay is delivered; `undefined` for at once. @throws SPINE_DURATION_INVALID */
+export function dueAfter(delay: unknown, time: number): number | undefined {
+  const ms = delay === undefined ? 0 : durationMs(delay, 'delay')
+  return ms === 0 ? undefined : Math.ceil(time + ms)
+}
+
 /** What follows from a delivery: one hop further, under the same deadline. */
-export function following(header: Place, time: number, session?: string, key?: string, version?: number): Place {
+export function following(
+  header: Place,
+  time: number,
+  session?: string,
+  key?: string,
+  version?: number,
+  due?: number,
+): Place {
   return {
     time,
     session: session ?? header.session,
@@ -78,6 +94,7 @@ export function following(header: Place, time: number, session?: string, key?: s
     hops: header.hops + 1,
     agent: header.agent,
     deadline: header.deadline,
+    due,
     version,
   }
 }
@@ -93,6 +110,7 @@ export function placeAt(place: Place, time: number): Place {
     hops: place.hops,
     agent: place.agent,
     deadline: place.deadline,
+    due: place.due,
     version: place.version,
   }
 }

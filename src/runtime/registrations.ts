@@ -1,6 +1,8 @@
+import { type Declared, findAfterCircle } from '../coordination/after-circles.ts'
 import { agentNamed, type SpineState } from '../coordination/state.ts'
 import type { NewRecord } from '../event/record.ts'
 import { canonicalJson, type Json } from '../kernel/json.ts'
+import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { type HostedAgent, registrationOf } from './hosted-agent.ts'
 import { fact, systemHeader } from './record-draft.ts'
@@ -26,4 +28,26 @@ export function changedRegistrations(
     parts.at(-1)?.push(fact('spine.agent.registered', systemHeader(time), registration))
   }
   return parts
+}
+
+/**
+ * Agents of other processes count too: what they emit may come, and what they wait for may be what these emit.
+ *
+ * @throws SPINE_AGENT_INVALID
+ */
+export function requireNoCircle(hosted: Iterable<HostedAgent>, state: SpineState): void {
+  const declared = new Map<string, Declared>()
+  for (const { name, registration } of state.agents) if (registration !== undefined) declared.set(name, registration)
+  for (const agent of hosted) declared.set(agent.name, registrationOf(agent))
+  const circle = findAfterCircle([...declared.values()])
+  if (circle === undefined) return
+  const waits = circle.map(({ agent, type }) => `'${agent}' waits for '${type}'`)
+  throw new SpineError(
+    'SPINE_AGENT_INVALID',
+    `Agents that wait for each other could never start: ${waits.join('; ')}; each is emitted only by the next, the last by the first.`,
+    {
+      value: circle.map(({ agent }) => agent),
+      fix: "Take one of the types out of 'after', or let another agent emit it.",
+    },
+  )
 }

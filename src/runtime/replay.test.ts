@@ -55,7 +55,7 @@ describe('Y1: outcomes are released one at a time, in the order of their sequenc
     const promise = replay.ask('a#0', step)
     const move = replay.next()
     if (move.kind !== 'release') throw new Error(move.kind)
-    expect(move.record.sequence).toBe(5)
+    expect(move.outcome.record.sequence).toBe(5)
     move.asked.resolve('value')
     expect(await promise).toBe('value')
   })
@@ -220,8 +220,8 @@ describe('native Promise.race, any and all', () => {
       if (move.kind === 'mismatch') throw move.error
       if (move.kind === 'perform') performing.push(...move.asked.map(({ id }) => id))
       if (move.kind === 'release') {
-        outcomes.push({ command: move.asked.id, record: move.record })
-        move.asked.resolve(`${move.asked.id}@${move.record.sequence}`)
+        outcomes.push({ command: move.asked.id, record: move.outcome.record })
+        move.asked.resolve(`${move.asked.id}@${move.outcome.record.sequence}`)
       }
       if (move.kind !== 'wait') continue
       const next = arrive(performing)

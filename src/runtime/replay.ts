@@ -13,10 +13,15 @@
 import type { LogRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Command } from './command.ts'
+import { type RouteCommand, routedTarget, targetOf } from './route-command.ts'
 
 export interface Outcome {
   readonly command: string
   readonly record: LogRecord
+  /** The event that a wait took. */
+  event?: LogRecord | undefined
+  /** The event is being read: this and what comes behind it is released when it is there. */
+  isLoading?: boolean
 }
 
 export interface Asked {
@@ -24,10 +29,12 @@ export interface Asked {
   readonly command: Command
   readonly resolve: (value: unknown) => void
   readonly reject: (error: Error) => void
+  /** Nobody waits for it any more: it came too late for its gather. */
+  late?: 'scope' | 'branch' | undefined
 }
 
 export type NextMove =
-  | { readonly kind: 'release'; readonly asked: Asked; readonly record: LogRecord }
+  | { readonly kind: 'release'; readonly asked: Asked; readonly outcome: Outcome }
   | { readonly kind: 'perform'; readonly asked: readonly Asked[] }
   | { readonly kind: 'mismatch'; readonly error: SpineError }
   | { readonly kind: 'wait' }
@@ -37,6 +44,8 @@ const NO_IDS: ReadonlySet<string> = new Set()
 const NOTHING_OPEN: readonly string[] = []
 
 export class Replay {
+  /** Set by a handler that has a gather. */
+  latenessOf: ((id: string) => Asked['late']) | undefined
   /** This and the next two are made with the first question: many handlers never ask one. */
   #asked: Map<string, Asked> = NOTHING_ASKED
   #occurrences: Map<string, number> | undefined
@@ -47,6 +56,7 @@ export class Replay {
   readonly #carried: ReadonlySet<string>
   #outcomes: Outcome[]
   #fresh: Asked[] = []
+  #refusal: SpineError | undefined
   #open = 0
 
   /** `journal`: every command on the log, ended or not. `outcomes`: the ended ones, in sequence order. */
@@ -56,7 +66,7 @@ export class Replay {
     this.#outcomes = outcomes.length === 0 ? [] : [...outcomes]
   }
 
-  /** Commands that were asked for and have not been given their outcome. */
+  /** Commands that were asked for and have not been given their outcome; those that end with others are not counted. */
   get open(): number {
     return this.#open
   }
@@ -91,7 +101,7 @@ export class Replay {
       this.#openIds = new Set()
       this.#asked = new Map()
     }
-    this.#open++
+    if (!endsWithOthers(command)) this.#open++
     this.#openIds.add(id)
     const promise = new Promise<unknown>((resolve, reject) => {
       const asked: Asked = { id, command, resolve, reject }
@@ -106,15 +116,35 @@ export class Replay {
     return promise
   }
 
+  /** What was asked for under this id. */
+  commandOf(id: string): Command | undefined {
+    return this.#asked.get(id)?.command
+  }
+
+  /** What was asked for is not what the journal holds under the same id: the next move says so. */
+  refuse(found: string, expected: string): void {
+    this.#refusal ??= new SpineError(
+      'SPINE_REPLAY_MISMATCH',
+      `The journal holds ${expected}, but the handler ${found}.`,
+      { value: found, limit: expected, fix: CHANGED },
+    )
+  }
+
   /** An outcome came in while the run lives. */
   receive(outcome: Outcome): void {
     this.#outcomes.push(outcome)
   }
 
   next(): NextMove {
+    if (this.#refusal !== undefined) return { kind: 'mismatch', error: this.#refusal }
     for (const [index, outcome] of this.#outcomes.entries()) {
       const asked = this.#asked.get(outcome.command)
-      if (asked !== undefined) return this.#release(index, asked, outcome.record)
+      if (asked !== undefined) {
+        if (outcome.isLoading === true) return { kind: 'wait' }
+        if (asked.command.kind === 'route' && !isNamed(asked.command, outcome.record))
+          return { kind: 'mismatch', error: this.#mismatch(outcome, `routes to '${targetOf(outcome.record)}' no more`) }
+        return this.#release(index, asked, outcome)
+      }
       if (this.#carried.has(outcome.command)) continue
       const [instead] = this.#fresh
       return instead === undefined
@@ -142,18 +172,19 @@ export class Replay {
     return this.#openIds === undefined || this.#openIds.size === 0 ? NOTHING_OPEN : [...this.#openIds]
   }
 
-  #release(index: number, asked: Asked, record: LogRecord): NextMove {
+  #release(index: number, asked: Asked, outcome: Outcome): NextMove {
     this.#outcomes.splice(index, 1)
     this.#openIds?.delete(asked.id)
-    this.#open--
+    if (!endsWithOthers(asked.command)) this.#open--
     this.#released.push(asked.id)
-    return { kind: 'release', asked, record }
+    return { kind: 'release', asked, outcome }
   }
 
   #takeFresh(): NextMove {
     if (this.#fresh.length === 0) return { kind: 'wait' }
     const asked = this.#fresh
     this.#fresh = []
+    if (this.latenessOf !== undefined) for (const one of asked) one.late = this.latenessOf(one.id)
     return { kind: 'perform', asked }
   }
 
@@ -166,10 +197,18 @@ export class Replay {
       {
         value: found,
         limit: expected.command,
-        fix: `The handler changed under a run that had begun, or depends on something outside its steps: deploy the old code beside the new, start the request over with requests.restart, or cancel it.\n${diff(this.#released, journal, handler)}`,
+        fix: `${CHANGED}\n${diff(this.#released, journal, handler)}`,
       },
     )
   }
+}
+
+const CHANGED =
+  'The handler changed under a run that had begun, or depends on something outside its steps: deploy the old code beside the new, start the request over with requests.restart, or cancel it.'
+
+/** Nothing of its own is under way: a handler that waits for such only waits for something else, or for itself. */
+function endsWithOthers({ kind }: Command): boolean {
+  return kind === 'gather' || kind === 'branch'
 }
 
 /** Lines of a diff: what agreed, then what the journal holds (-) and what the handler waits for instead (+). */
@@ -181,6 +220,11 @@ function diff(agreed: readonly string[], journal: readonly string[], handler: re
     ...journal.slice(0, DIFF_LINES).map((id) => `- ${id}`),
     ...handler.slice(0, DIFF_LINES).map((id) => `+ ${id}`),
   ].join('\n')
+}
+
+/** A decision is given by the name of its target; the rules of a changed handler may not have it any more. */
+function isNamed(command: RouteCommand, record: LogRecord): boolean {
+  return record.type !== 'spine.route.decided' || routedTarget(command, record) !== undefined
 }
 
 const DIFF_LINES = 5

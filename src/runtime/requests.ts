@@ -10,20 +10,14 @@ import { limits } from '../kernel/limits.ts'
 import { fact, rowHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored, toEvent } from './to-event.ts'
-
-export interface Waiting {
-  readonly agent: string
-  readonly why: 'running' | 'suspended' | 'ready' | 'behind its key' | 'backing off' | 'paused' | 'key blocked'
-  /** Sequence of the record that opened the delivery. */
-  readonly since: number
-}
+import { type Waiting, waitingOf } from './waiting.ts'
 
 export interface Settled {
   /** `open`: the bound passed first, or only absent agents have work left. `failed`: at rest, with dead letters. */
   readonly status: 'done' | 'failed' | 'expired' | 'cancelled' | 'open'
   /** The log position that this tells of. */
   readonly at: number
-  /** Ids of the request's dead letters. */
+  /** Ids of the request's dead letters, without those of agents that only look on (`observes`). */
   readonly deadLetters: readonly string[]
   /** What is still open at agents that this process hosts, and why. */
   readonly waiting: readonly Waiting[]
@@ -100,7 +94,9 @@ export class Requests {
     await this.#root(id)
     const { state, clock } = this.#runtime
     const { deliveries } = state
-    const rows = this.#openRows(id).filter((row) => deliveries.status[row] === STATUS.paused)
+    const rows = [...this.#openRows(id), ...this.#watchingRows(id)].filter(
+      (row) => deliveries.status[row] === STATUS.paused,
+    )
     const records = rows.map((row) => {
       const generation = (deliveries.generation[row] as number) + 1
       if (generation > limits.generationsMax) throw tooManyGenerations(id, generation)
@@ -165,37 +161,26 @@ export class Requests {
     return rows.reverse()
   }
 
+  /** Those that only look on are in no list; asked for by people only. */
+  #watchingRows(request: string): readonly Row[] {
+    const { requests, deliveries } = this.#runtime.state
+    const slot = requests.find(request)
+    if (slot === 0 || requests.watching[slot] === 0) return []
+    return [...deliveries.rows()].filter((row) => deliveries.request[row] === slot && deliveries.observes[row] === 1)
+  }
+
   async #describe(request: string): Promise<Settled> {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
-    const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => this.#waitingOf(row))
+    const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
     const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
-    const deadLetters = [...state.deadLetters.values()]
-      .filter((letter) => letter.request === request)
-      .map((letter) => deliveryId(letter.source, (state.agents[letter.agent] as AgentState).name))
+    const deadLetters = [...(state.lettersOfRequest.get(request) ?? [])].filter(
+      (id) => state.deadLetters.get(id)?.observes !== true,
+    )
     const at = state.at
     const status =
       rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, waiting, absent }
-  }
-
-  #waitingOf(row: Row): Waiting {
-    const { deliveries } = this.#runtime.state
-    return { agent: this.#agentOf(row), why: this.#whyOf(row), since: deliveries.source[row] as number }
-  }
-
-  #whyOf(row: Row): Waiting['why'] {
-    const status = this.#runtime.state.deliveries.status[row]
-    if (status === STATUS.queued) return this.#isKeyBlocked(row) ? 'key blocked' : 'behind its key'
-    if (status === STATUS.paused) return 'paused'
-    const run = this.#runtime.runOf(row)
-    if (run !== undefined) return run.phase === 'suspended' ? 'suspended' : 'running'
-    return status === STATUS.backoff ? 'backing off' : 'ready'
-  }
-
-  #isKeyBlocked(row: Row): boolean {
-    const { agents, deliveries } = this.#runtime.state
-    return (agents[deliveries.agent[row] as number] as AgentState).holds.has(deliveries.key[row] as string)
   }
 
   /** Whether someone or time ended the request: the last such record, if any. */

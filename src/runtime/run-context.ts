@@ -1,5 +1,5 @@
 /** The `ctx` of one attempt: checks what a handler asks for and passes it to the run. */
-import type { AnyAgent, AnyOptions } from '../agent/agent.ts'
+import type { AnyAgent } from '../agent/agent.ts'
 import { retryPolicy } from '../agent/agent.ts'
 import type {
   CallOptions,
@@ -7,10 +7,12 @@ import type {
   EmitOptions,
   Handoff,
   SessionHandle,
+  WaitForOptions,
   StepContext,
   StepOptions,
 } from '../agent/context.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
+import type { GatherOptions } from '../agent/gather.ts'
 import type { NewRecord, RecordHeader } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -18,12 +20,17 @@ import { type Encoded, encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { mergePatch } from '../kernel/merge-patch.ts'
 import { type Random, seededRandom } from '../kernel/random.ts'
+import { askGather } from './ask-gather.ts'
+import type { Branches } from './branches.ts'
 import type { Command } from './command.ts'
 import { ContextHandle } from './context-handle.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { following, record } from './record-draft.ts'
+import { dueAfter, following, record } from './record-draft.ts'
+import { requireDirected } from './require-directed.ts'
 import { requireId } from './require-id.ts'
+import { routeCommand } from './route-command.ts'
 import type { SessionState } from './session-states.ts'
+import { waitCommand } from './wait-command.ts'
 import { schemaError, validateNow } from './validate.ts'
 
 /** What one attempt is given, fixed before the handler is entered. */
@@ -39,11 +46,21 @@ export interface Attempt {
   /** Time of the last released record. */
   readonly now: () => number
   readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
+  readonly commands: Commands
   readonly patched: (id: string) => boolean
   /** Something was said after the handler had returned. */
   readonly late: (what: string) => void
   /** How often the run was started over. */
   readonly generation: number
+}
+
+/** What the attempt has asked for, by id: for what asks for several commands at once. */
+export interface Commands {
+  readonly branches: Branches
+  /** The id of the next command of that name; `undefined` when nobody answers any more. */
+  reserve(name: string, exclusive?: boolean): string | undefined
+  askAs(id: string, command: Command): Promise<unknown>
+  commandOf(id: string): Command | undefined
 }
 
 /** What a handler has said that belongs to the end of its run. */
@@ -69,6 +86,8 @@ export class RunContext {
   #state: SessionState
   #random: Random | undefined
   #isClosed = false
+  /** By type: the event that a wait took last. */
+  #taken: Map<string, number> | undefined
   #sessionHandle: SessionHandle<{ readonly [key: string]: Json }> | undefined
 
   constructor(attempt: Attempt) {
@@ -184,8 +203,28 @@ export class RunContext {
     return handoff
   }
 
+  async route(value: unknown, rules: unknown): Promise<AnyAgent> {
+    const command = routeCommand(`ctx.route of ${this.attempt.agent.name}`, value, rules)
+    return (await this.attempt.ask('@route', command, false)) as AnyAgent
+  }
+
   async sleep(duration: Duration): Promise<void> {
     await this.attempt.ask('@sleep', { kind: 'sleep', ms: durationMs(duration, 'sleep') }, false)
+  }
+
+  async gather(branches: unknown, options: GatherOptions = {}): Promise<unknown> {
+    return askGather(this, branches, options)
+  }
+
+  /** The first match after what it took before, so that an event between two waits is not lost. */
+  async waitFor(type: AnyEventType, options: WaitForOptions): Promise<SpineEvent | undefined> {
+    const command = waitCommand(type, options, `waitFor '${type?.type}' of ${this.attempt.agent.name}`)
+    const after = () => this.#taken?.get(type.type) ?? this.attempt.header.cause
+    const event = (await this.attempt.ask(`@wait ${type.type}`, { ...command, after }, false)) as SpineEvent | undefined
+    if (event === undefined) return undefined
+    this.#taken ??= new Map()
+    this.#taken.set(type.type, event.sequence)
+    return event
   }
 
   session(): SessionHandle<{ readonly [key: string]: Json }> {
@@ -264,28 +303,17 @@ export function eventRecord(
   time: number,
 ): NewRecord {
   const version = type.version === 1 ? undefined : type.version
-  return record(type.type, following(header, time, options?.session, options?.key, version), data)
+  const due = options?.delay === undefined ? undefined : dueAfter(options.delay, time)
+  return record(type.type, following(header, time, options?.session, options?.key, version, due), data)
 }
 
 function checkPlace<Options extends EmitOptions>(options: Options | undefined): Options | undefined {
   for (const name of ['session', 'key'] as const) if (options?.[name] !== undefined) requireId(options[name], name)
+  if (options?.delay !== undefined) durationMs(options.delay, 'delay')
   return options
 }
 
 /** Input of directed work, validated by the target's schema. @throws SPINE_AGENT_INVALID for an agent that reacts. */
 export function directedInput(target: AnyAgent, input: unknown): Encoded {
   return validateNow(requireDirected(target), input, `input of '${target.name}'`)
-}
-
-export function requireDirected(target: AnyAgent): NonNullable<AnyOptions['input']> {
-  const schema = target?.options?.input
-  if (schema !== undefined) return schema
-  throw new SpineError(
-    'SPINE_AGENT_INVALID',
-    `'${target?.name}' reacts to events and cannot be called, handed to or started.`,
-    {
-      value: target?.name,
-      fix: "Only an agent with 'input' and 'output' does directed work; publish an event for the others.",
-    },
-  )
 }

@@ -1,13 +1,15 @@
-import type { AnyEventType } from '../agent/event-type.ts'
 import type { AnyHandler } from '../agent/agent.ts'
+import type { AnyEventType } from '../agent/event-type.ts'
 import type { FailureDecision } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { SpineState } from '../coordination/state.ts'
+import type { Unavailability } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import type { CommitDraft, Settled } from './appender.ts'
+import type { CallsOnTheWay } from './calls-on-the-way.ts'
 import type { StepCommand } from './command.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import type { Logger } from './logger.ts'
@@ -22,6 +24,8 @@ export type StepFunction = StepCommand['run']
 export interface Interception {
   /** Every outcome is given to a handler that has been run again from the top, not to the one that waits. */
   readonly replaysAlways: boolean
+  /** Instead of `limits.suspendedRunsMax`. */
+  readonly suspendedRunsMax?: number
   handlerOf(agent: HostedAgent): AnyHandler
   stepOf(agent: HostedAgent, name: string, run: StepFunction): StepFunction
 }
@@ -39,6 +43,9 @@ export interface RunHost {
   readonly startedRuns: StartedRuns
   readonly logger: Logger
   readonly interception: Interception | undefined
+  readonly callsOnTheWay: CallsOnTheWay
+  /** Why an agent should not be given work now. */
+  unavailability(agent: string): Unavailability | undefined
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
   /** `append` without a promise. Never throws. */
@@ -49,6 +56,10 @@ export interface RunHost {
   requestSlot(run: Run): void
   slotFreed(run: Run): void
   runOver(run: Run): void
+  /** It was ended from outside; code of it may still execute. */
+  runStopped(run: Run): void
+  /** A run ends for good, and its end is on the way: what it has called stops, save what outlives it. */
+  giveUpCalls(row: Row, outliving: ReadonlySet<string> | undefined): void
   /** A delivery whose key is parked joins its dead letters. */
   park(row: Row): void
   /** A line for people; `undefined` for a pause. */

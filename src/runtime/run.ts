@@ -10,31 +10,36 @@
  * `over` (nothing that the handler still does has an effect; its promises never settle).
  *
  * X1  Nothing is released except what the fold has passed.
- * X2  Every commit guards the lane, and the request unless it only records an effect that has started.
+ * X2  Every commit guards the lane, and the request unless it only records an effect that has started, or only looks on.
  * X3  An effect's start is durable before its function is entered, and its outcome is recorded even when the run is over.
  * X4  Only an attempt that is not over appends an end.
  * X5  An effect that had started is finished before its run ends well, also when the handler does not wait for it.
  */
-import { decideFailure } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
-import type { AppendOutcome, Guard } from '../engine/engine.ts'
+import { callsToFinish } from '../coordination/gather.ts'
+import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
-import type { Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
+import { claimDedupeKey } from './claim-dedupe-key.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
+import { failureRecord } from './failure-record.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
-import { type Journal, journalOf, NO_JOURNAL, PATCHED } from './journal.ts'
+import { isUnasked, type Journal, journalOf, NO_JOURNAL } from './journal.ts'
+import { runGuards } from './lane.ts'
 import { LazySignal } from './lazy-signal.ts'
+import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
+import { receivedOutcome } from './received-outcome.ts'
 import type { Outcome, Replay } from './replay.ts'
 import type { RunHost } from './run-host.ts'
-import { RunningTime } from './running-time.ts'
-import type { SessionState } from './session-states.ts'
+import { RunEffects } from './run-effects.ts'
+import { RunStanding } from './run-standing.ts'
+import { RunningTime, timeoutError } from './running-time.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
 
@@ -53,6 +58,17 @@ export class Run {
   /** Its start was made durable before it was entered. */
   isCareful = false
 
+  /** The end of its request is not its end. */
+  readonly #observes: boolean
+  /** What its delivery is ordered by; empty for unordered work. */
+  readonly orderKey: string
+  /** Its last commit ends the delivery, whatever is open of it: what it has called is given up. */
+  endsForGood = false
+  /** Open calls that its good end leaves to themselves. */
+  #outliving: ReadonlySet<string> | undefined
+  /** It was stopped from outside, and the last of what it had begun has come to rest. */
+  onRest: (() => void) | undefined
+
   #stopSignal: LazySignal | undefined
   readonly #header: Omit<RecordHeader, 'type'>
   readonly #runningTime: RunningTime
@@ -62,19 +78,17 @@ export class Run {
   #early: Outcome[] = []
   /** Outcomes up to here were given to a handler run from the top. */
   #replayedTo: Sequence = 0
-  #basis: Sequence = 0
-  /** Cancels up to here belong to an earlier life of the delivery. */
-  #startedAt: Sequence = 0
-  #standRecorded = false
+  readonly #standing = new RunStanding()
   #wakePending = false
-  /** Effects that have started: the end waits for them. */
-  #effects: Set<Promise<unknown>> | undefined
+  readonly #effects = new RunEffects()
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
+    this.#observes = host.state.deliveries.observes[row] === 1
     this.agent = agent
     this.row = row
     this.source = source
+    this.orderKey = host.state.deliveries.key[row] as string
     this.#header = rowHeader(host.state, row, 0)
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
@@ -82,35 +96,35 @@ export class Run {
   /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
   start(carefully: boolean): void {
     this.isCareful = carefully
-    if (!carefully && this.#enterFromMemory()) return
-    void this.#load(carefully)
-  }
-
-  /** The common case: an event that has just been folded, of a session that is known, and a run without a journal. */
-  #enterFromMemory(): boolean {
-    const { host } = this
-    const source = host.records.recent(this.source)
-    const root = source === undefined || source.hops === 0 ? source : host.records.recentRoot(source.request)
-    const session = source === undefined ? undefined : host.sessions.recent(source.session)
-    if (source === undefined || root === undefined || session === undefined || host.state.runs.has(this.row))
-      return false
-    this.#begin({ source, root, session }, NO_JOURNAL)
-    return true
+    const fromLog = carefully || this.agent.options.dedupe !== undefined
+    const envelope = fromLog ? undefined : envelopeInMemory(this.host, this.row, this.source)
+    if (envelope === undefined) void this.#load(carefully)
+    else this.#begin(envelope, NO_JOURNAL)
   }
 
   async #load(carefully: boolean): Promise<void> {
-    const { host } = this
     try {
       if (carefully && !(await this.#announce())) return
-      const source = await host.records.get(this.source)
-      const root = (await host.records.root(source.request)) ?? source
-      const journal = await journalOf(host.state, host.records, this.row)
-      const session = await this.#sessionAt(source.session, journal.basis)
-      this.#begin({ source, root, session }, journal)
+      if (this.agent.options.dedupe !== undefined && !(await this.#isFirst())) return
+      const { envelope, journal } = await loadEnvelope(this.host, this.row, this.source)
+      this.#begin(envelope, journal)
     } catch (error) {
       // What cannot be loaded fails the attempt like anything that the handler throws.
       await this.fail(error)
     }
+  }
+
+  /** A duplicate ends here, and its handler is not entered. */
+  async #isFirst(): Promise<boolean> {
+    const { state } = this.host
+    this.#standing.enter(state.at, state.runs.get(this.row)?.basis ?? 0)
+    const first = await claimDedupeKey(this)
+    if (first === undefined) return true
+    if (first === 'over' || this.isOver) return false
+    this.#beginEnding()
+    await this.#conclude([fact('spine.delivery.skipped', headerNow(this), { why: 'duplicate', of: first })])
+    this.#over()
+    return false
   }
 
   #begin(envelope: Envelope, journal: Journal): void {
@@ -122,9 +136,7 @@ export class Run {
       return
     }
     this.#envelope = envelope
-    this.#startedAt = host.state.at
-    this.#basis = journal.basis || host.state.at
-    this.#standRecorded = journal.basis !== 0
+    this.#standing.enter(host.state.at, journal.basis)
     this.#runningTime.begin()
     if (!this.isCareful) host.startedRuns.entered(this)
     this.#enter(new Execution(this, envelope, journal, this.#early))
@@ -132,12 +144,13 @@ export class Run {
 
   /** The fold tells of an outcome. */
   receive(command: string, record: LogRecord): void {
-    if (this.isOver || command.startsWith(PATCHED)) return
+    if (this.isOver || isUnasked(command)) return
+    const outcome = receivedOutcome(this, command, record)
     if (this.#execution === undefined) {
-      this.#early.push({ command, record })
+      this.#early.push(outcome)
       return
     }
-    this.#execution.replay.receive({ command, record })
+    this.#execution.replay.receive(outcome)
     this.stirred()
   }
 
@@ -174,6 +187,16 @@ export class Run {
     if (this.isOver) return
     this.#abort(reason)
     this.#over()
+    this.host.runStopped(this)
+  }
+
+  /** Its end, which is on the way, ends this call of it. */
+  givesUp(call: string | undefined): boolean {
+    return this.endsForGood && (call === undefined || this.#outliving?.has(call) !== true)
+  }
+
+  get hasEffects(): boolean {
+    return this.#effects.any
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */
@@ -208,22 +231,25 @@ export class Run {
 
   /** On the first journal record of the run: where it stands. Later ones say nothing. */
   stand(): { readonly basis?: number; readonly version?: string } {
-    if (this.#standRecorded) return {}
-    this.#standRecorded = true
-    return { basis: this.#basis, version: this.agent.version }
+    return this.#standing.told(this.agent.version)
   }
 
   /**
    * Appends for this run. `undefined` when the log refused it: the request has ended or the lane is lost, and the fold
    * has told, or will tell, this run so.
    */
-  async append(records: readonly NewRecord[], guardRequest = true): Promise<AppendOutcome | undefined> {
+  async append(
+    records: readonly NewRecord[],
+    guardRequest = true,
+    key?: IdempotencyKey,
+  ): Promise<AppendOutcome | undefined> {
     const { host } = this
     const all = this.#withMarkers(records)
     this.busy++
     host.startedRuns.settled(this)
     try {
-      const outcome = await host.append({ guards: this.#guards(guardRequest), records: all })
+      const commit = { guards: this.#guards(guardRequest), records: all }
+      const outcome = await host.append(key === undefined ? commit : { ...commit, key })
       if (outcome.status !== 'conflict') return outcome
       this.stop(outcome)
       return undefined
@@ -240,7 +266,7 @@ export class Run {
 
   #guards(request: boolean): readonly Guard[] {
     const lane = this.host.laneGuard()
-    return request ? [lane, { head: `request/${this.#header.request}`, notAfter: this.#startedAt }] : [lane]
+    return request ? runGuards(lane, this.#header, this.agent, this.#standing.since, this.#observes) : [lane]
   }
 
   #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
@@ -252,21 +278,13 @@ export class Run {
 
   /** Keeps the end of the run waiting until a started effect has its outcome on the log. */
   trackEffect(effect: Promise<unknown>): void {
-    this.#effects ??= new Set()
     this.#effects.add(effect)
-    void effect.finally(() => this.#effects?.delete(effect))
   }
 
   /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
   async #announce(): Promise<boolean> {
     const outcome = await this.append([startedRecord([this], [], this.host.clock.now())], false)
     return outcome !== undefined && !this.isOver
-  }
-
-  /** With a journal the run stands where it stood; without one, at the head of the fold. */
-  #sessionAt(session: string, basis: Sequence): SessionState | Promise<SessionState> {
-    const { sessions } = this.host
-    return basis === 0 ? (sessions.recent(session) ?? sessions.current(session)) : sessions.at(session, basis)
   }
 
   #enter(execution: Execution): void {
@@ -289,6 +307,7 @@ export class Run {
 
   /** Something may have changed for the handler: look once it has come to rest. */
   wake(): void {
+    if (this.busy === 0) this.onRest?.()
     if (this.#wakePending || this.phase !== 'running') return
     this.#wakePending = true
     afterMicrotasks(() => {
@@ -308,11 +327,11 @@ export class Run {
     const move = replay.next()
     switch (move.kind) {
       case 'release':
-        if (isReplayDue(this, move.record, this.#replayedTo)) {
-          void this.#replayFromTop(move.record)
+        if (isReplayDue(this, move.outcome.record, this.#replayedTo)) {
+          void this.#replayFromTop(move.outcome.record)
           return
         }
-        execution.release(move.asked, move.record)
+        execution.release(move.asked, move.outcome)
         this.wake()
         return
       case 'perform':
@@ -346,7 +365,7 @@ export class Run {
       void this.#pause(mismatch)
       return
     }
-    const error = this.#timeoutError()
+    const error = timeoutError(this.agent)
     this.#abort(error)
     void this.fail(error)
   }
@@ -365,11 +384,11 @@ export class Run {
     const started = execution.replay.takeStartedEffects()
     if (started.length > 0) performCommands(this, started)
     this.#beginEnding()
-    if (this.#effects === undefined || this.#effects.size === 0) this.#complete(execution, result.value)
+    if (!this.#effects.any) this.#complete(execution, result.value)
     else
       void this.#effectsDone().then((done) => {
         if (done) this.#complete(execution, result.value)
-        else void this.fail(this.#timeoutError())
+        else void this.fail(timeoutError(this.agent))
       })
   }
 
@@ -391,15 +410,23 @@ export class Run {
   #commitEnd(records: readonly NewRecord[]): void {
     if (this.isOver) return
     this.isConcluded = true
+    this.endsForGood = true
+    const journal = this.host.state.runs.get(this.row)
+    if (journal?.gathers !== undefined) this.#outliving = callsToFinish(journal)
     this.host.startedRuns.settled(this)
     const commit = { guards: this.#guards(true), records: this.#withMarkers(records) }
     this.host.post(commit, (outcome, error) => {
       // In the usual case the fold has told it already.
       if (this.isOver) return
-      if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) void this.fail(error)
-      else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
+      if (outcome === undefined && SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) {
+        this.endsForGood = false
+        this.#outliving = undefined
+        void this.fail(error)
+      } else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
       else this.#over()
     })
+    // The log refuses what is too large at once; from here on this end is ahead of whatever the called ones would write.
+    if (this.endsForGood) this.host.giveUpCalls(this.row, this.#outliving)
   }
 
   /** Ends the attempt as failed. */
@@ -408,7 +435,11 @@ export class Run {
     this.#beginEnding()
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
-    await this.#conclude([this.#failureRecord(error)])
+    const record = failureRecord(this, error, this.#execution?.came(error) ?? {})
+    this.endsForGood = record.type === 'spine.delivery.dead'
+    const concluded = this.#conclude([record])
+    if (this.endsForGood) this.host.giveUpCalls(this.row, this.#outliving)
+    await concluded
     this.#abort(error)
     this.#over()
   }
@@ -417,29 +448,6 @@ export class Run {
   async #conclude(records: readonly NewRecord[]): Promise<void> {
     this.isConcluded = true
     await this.append(records)
-  }
-
-  #failureRecord(error: unknown): NewRecord {
-    const { host, agent } = this
-    const failure = failureOf(error)
-    const came = this.#execution?.came(error) ?? {}
-    const header = headerNow(this)
-    const { attempts: attemptsMax, delayMsMin, delayMsMax } = agent.retry
-    const decision = decideFailure({
-      failedBefore: host.state.deliveries.attempt[this.row] as number,
-      attemptsMax,
-      delayMsMin,
-      delayMsMax,
-      failure,
-      retryAfterMs: failure.retryAfterMs,
-      now: header.time,
-      random: host.random,
-    })
-    host.reportFailure(this, failure, decision)
-    if (decision.kind === 'dead')
-      return fact('spine.delivery.dead', header, { attempts: decision.attempts, error: failure, ...came })
-    const { attempt, due } = decision
-    return fact('spine.delivery.retried', header, { attempt, due, error: failure, ...came })
   }
 
   async #pause(error: SpineError): Promise<void> {
@@ -459,30 +467,8 @@ export class Run {
     if (running) this.#releaseSlot()
   }
 
-  #timeoutError(): SpineError {
-    return new SpineError('SPINE_TIMEOUT', `${this.agent.name} ran longer than ${this.agent.timeoutMs} ms.`, {
-      limit: this.agent.timeoutMs,
-      fix: "Hand 'signal' to what the steps call, give effects a timeout of their own, or raise the agent's timeout.",
-    })
-  }
-
-  /** Effects are finished, but not waited for without end: false when the agent's timeout has passed once more. */
-  async #effectsDone(): Promise<boolean> {
-    if (this.#effects === undefined || this.#effects.size === 0) return true
-    const { clock } = this.host
-    let timer: Timer | undefined
-    const late = new Promise<false>((resolve) => {
-      timer = clock.setTimer(clock.now() + this.agent.timeoutMs, () => resolve(false))
-    })
-    const done = this.#allEffects(this.#effects)
-    const inTime = await Promise.race([done, late])
-    timer?.cancel()
-    return inTime
-  }
-
-  async #allEffects(effects: Set<Promise<unknown>>): Promise<true> {
-    while (effects.size > 0) await Promise.allSettled([...effects])
-    return true
+  #effectsDone(): Promise<boolean> {
+    return this.#effects.done(this.host.clock, this.agent.timeoutMs)
   }
 
   #over(): void {

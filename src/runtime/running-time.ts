@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../kernel/clock.ts'
+import { SpineError } from '../kernel/errors.ts'
 
 /** Bounds the time that a run holds a slot, over all the stretches in which it does; suspended time does not count. */
 export class RunningTime {
@@ -31,4 +32,11 @@ export class RunningTime {
     if (this.#since !== undefined) this.#spentMs += this.#clock.now() - this.#since
     this.#since = undefined
   }
+}
+
+export function timeoutError({ name, timeoutMs }: { readonly name: string; readonly timeoutMs: number }): SpineError {
+  return new SpineError('SPINE_TIMEOUT', `${name} ran longer than ${timeoutMs} ms.`, {
+    limit: timeoutMs,
+    fix: "Hand 'signal' to what the steps call, give effects a timeout of their own, or raise the agent's timeout.",
+  })
 }

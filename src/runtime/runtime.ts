@@ -10,9 +10,12 @@
  */
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
+import { calledWork } from '../coordination/called-work.ts'
 import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
+import type { DueEntry } from '../coordination/due-heap.ts'
 import { agentNamed, type Mark } from '../coordination/state.ts'
+import { type Unavailability, whyUnavailable } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
 import type { LogRecord, NewRecord } from '../event/record.ts'
@@ -22,21 +25,24 @@ import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
 import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
+import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
+import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { EventWaits } from './event-waits.ts'
 import { eventTypesOf, type HostedAgent, type HostedAgents } from './hosted-agent.ts'
 import { LANE, LANE_HEAD } from './lane.ts'
 import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
-import { changedRegistrations } from './registrations.ts'
 import { Records } from './records.ts'
+import { changedRegistrations, requireNoCircle } from './registrations.ts'
+import { RequestEnds } from './request-ends.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
 import { SessionStates } from './session-states.ts'
 import { Snapshots } from './snapshots.ts'
-import { RequestEnds } from './request-ends.ts'
 import { StartedRuns } from './started-runs.ts'
 
 export interface RuntimeOptions {
@@ -48,6 +54,8 @@ export interface RuntimeOptions {
   readonly interception?: Interception | undefined
 }
 
+const GIVEN_UP = new SpineError('SPINE_REQUEST_CANCELLED', 'Whoever asked for the work has ended.')
+const EXPIRED = new SpineError('SPINE_EXPIRED', 'The deadline of the work passed.')
 const RESTARTED = new SpineError('SPINE_REQUEST_CANCELLED', 'The run was started over.')
 
 export class Runtime implements RunHost {
@@ -62,6 +70,7 @@ export class Runtime implements RunHost {
   readonly records: Records
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
+  readonly callsOnTheWay = new CallsOnTheWay()
   readonly effectsUnderWay = new Map<string, Promise<void>>()
   readonly writer: string
   /** Called after every folded batch; for waits of users. */
@@ -72,6 +81,8 @@ export class Runtime implements RunHost {
   readonly #appender: Appender
   readonly #dispatcher: Dispatcher
   readonly #owner: LaneOwner
+  readonly #lookUps: AfterLookUps
+  readonly #waits: EventWaits
   readonly #snapshots: Snapshots
   readonly #hosted: HostedAgents
   #claimed: Sequence = 0
@@ -111,6 +122,8 @@ export class Runtime implements RunHost {
     )
     this.#dispatcher = new Dispatcher(this, hosted)
     this.#owner = new LaneOwner(this)
+    this.#lookUps = new AfterLookUps(this)
+    this.#waits = new EventWaits(this)
     this.#snapshots = new Snapshots(engine, clock)
   }
 
@@ -148,6 +161,20 @@ export class Runtime implements RunHost {
     return this.#ends.of(request)
   }
 
+  /** Whether no slot is free for a further run of this agent. */
+  isBusy(agent: string): boolean {
+    return this.#dispatcher.isBusy(agent)
+  }
+
+  isForgotten(row: Row): boolean {
+    return this.#dispatcher.isForgotten(row)
+  }
+
+  /** Whether a delivery waits for code of an earlier one of its key, which was stopped. */
+  isHeldByStopped(row: Row): boolean {
+    return this.#dispatcher.isHeldByStopped(row)
+  }
+
   get liveRuns(): Iterable<Run> {
     return this.#dispatcher.liveRuns
   }
@@ -161,11 +188,15 @@ export class Runtime implements RunHost {
     const from = await this.#fold.start()
     this.sessions.beginAt(from)
     this.#snapshots.startAt(from)
+    requireNoCircle(this.hosted.values(), this.state)
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
-    const { ready, crashLoops, waitingCalls } = takeOver(this.state)
+    const { ready, crashLoops, waitingCalls, held, late, waits } = takeOver(this.state)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
+    this.#lookUps.add(held)
+    this.#waits.look(waits)
+    for (const place of late) this.#owner.cancelLate(place)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -173,7 +204,7 @@ export class Runtime implements RunHost {
   /**
    * Hosts one more agent, or a newer version of one. Resolves when its registration is folded.
    *
-   * @throws SPINE_LANE_LOST
+   * @throws SPINE_AGENT_INVALID, SPINE_LANE_LOST
    */
   async host(agent: HostedAgent): Promise<void> {
     this.#hosted.add(agent)
@@ -186,7 +217,7 @@ export class Runtime implements RunHost {
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
   get isIdle(): boolean {
     if (this.isClosed) return true
-    if (!this.#appender.isIdle || !this.#dispatcher.isIdle) return false
+    if (!this.#appender.isIdle || !this.#dispatcher.isIdle || !this.#lookUps.isIdle || !this.#waits.isIdle) return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
     return true
   }
@@ -240,6 +271,10 @@ export class Runtime implements RunHost {
     return { head: LANE_HEAD, notAfter: this.#claimed }
   }
 
+  unavailability(agent: string): Unavailability | undefined {
+    return whyUnavailable(this.state, agent, this.hosted.has(agent), this.callsOnTheWay.to(agent))
+  }
+
   requireRegistered(agent: string): void {
     if (agentNamed(this.state, agent)?.registration !== undefined) return
     const names = this.state.agents.filter((known) => known.registration !== undefined).map((known) => known.name)
@@ -276,8 +311,31 @@ export class Runtime implements RunHost {
     this.#onRunRests()
   }
 
+  runStopped(run: Run): void {
+    this.#dispatcher.runStopped(run)
+  }
+
+  giveUpCalls(caller: Row, outliving: ReadonlySet<string> | undefined): void {
+    // Most runs call nobody, and need no walk.
+    if (!this.state.runs.has(caller)) return
+    for (const row of calledWork(this.state, caller, outliving)) this.runOf(row)?.stop(GIVEN_UP)
+  }
+
+  giveUp(row: Row): void {
+    for (const each of [row, ...calledWork(this.state, row)]) this.runOf(each)?.stop(EXPIRED)
+  }
+
   reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void {
     this.logger.warn(describeFailure(run, failure, decision, this.clock.now()))
+  }
+
+  isRunning(row: Row): boolean {
+    return this.runOf(row) !== undefined
+  }
+
+  lookAgainAt(entry: DueEntry): void {
+    this.state.due?.push(entry)
+    this.#armTimer()
   }
 
   /** Does what has become due and sets the timer for what comes next. */
@@ -285,6 +343,9 @@ export class Runtime implements RunHost {
     if (this.#failure !== undefined) return
     for (const decision of decideDue(this.state, this.clock.now())) {
       if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
+      else if (decision.kind === 'look-again') this.#waits.look([decision])
+      else if (decision.kind === 'fire-timer' && decision.isWait)
+        this.#waits.expire(decision, () => this.#owner.carryOut(decision))
       else this.#owner.carryOut(decision)
     }
     this.#armTimer()
@@ -343,16 +404,26 @@ export class Runtime implements RunHost {
   #folded(marks: readonly Mark[]): void {
     for (const mark of marks) {
       if (mark.kind === 'ready') this.#dispatcher.ready(mark.row, mark.source)
-      else if (mark.kind === 'outcome')
-        this.#dispatcher.runOf(mark.row, mark.source)?.receive(mark.command, mark.record)
+      else if (mark.kind === 'outcome') this.#tell(mark)
       else if (mark.kind === 'ended') this.#endedHere(mark)
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
+      else if (mark.kind === 'held') this.#lookUps.add([mark])
+      else if (mark.kind === 'waiting') this.#waits.look([mark])
+      else if (mark.kind === 'awaited') this.#waits.came(mark, mark.record)
+      else if (mark.kind === 'late') this.#owner.cancelLate(mark)
+      else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
     }
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
+  }
+
+  #tell({ row, source, command, record }: Extract<Mark, { kind: 'outcome' }>): void {
+    const run = this.#dispatcher.runOf(row, source)
+    if (run === undefined) this.#dispatcher.goOn(row, source)
+    else run.receive(command, record)
   }
 
   #armTimer(): void {

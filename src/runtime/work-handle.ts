@@ -30,6 +30,7 @@ export interface WorkHandle<Reply> {
 
 const ENDS = [
   'spine.delivery.completed',
+  'spine.delivery.skipped',
   'spine.delivery.cancelled',
   'spine.delivery.expired',
   'spine.delivery.dead',

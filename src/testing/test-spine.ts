@@ -319,6 +319,8 @@ export class TestWorld {
         list: () => this.#current().agents.list(),
         remove: (name) => persist((spine) => spine.agents.remove(name)),
         rename: (name, to) => persist((spine) => spine.agents.rename(name, to)),
+        pause: (name, why) => persist((spine) => spine.agents.pause(name, why)),
+        resume: (name) => persist((spine) => spine.agents.resume(name)),
       },
       requests: {
         get: (id) => persist((spine) => spine.requests.get(id)),

@@ -16,7 +16,11 @@ const COMPILED = join(ROOT, '.cache', 'bench-test')
 const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'handoff 1': ['window', 'floor'],
   'pipeline 100': ['window', 'floor'],
+  'pipeline others use all 100': ['window', 'floor'],
   'pipeline 1000': ['window', 'floor'],
+  'fan-out 1': ['window', 'floor'],
+  'fan-out 20': ['window', 'floor'],
+  'waiters 100': ['window', 'floor', 'memory'],
   'ordered 1000': ['window', 'floor'],
   'publish 100': ['window', 'floor'],
   'append sqlite 100': ['window', 'floor'],

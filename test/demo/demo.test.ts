@@ -45,6 +45,7 @@ describe('spine demo', () => {
       dialogues: CONVERSATIONS.length,
       events: expect.any(Number),
       handoffs: expect.any(Number),
+      answers: expect.any(Number),
       effects: CLEAN,
       repeatedAttempts: 0,
       latencyMs: { p50: expect.any(Number), p99: expect.any(Number) },

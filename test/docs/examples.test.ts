@@ -31,6 +31,43 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'After the redrive the request is done.',
     'Charges: 1, mails: 1 (receipt 1 over 30 euros)',
   ],
+  '04-gather': [
+    'Lisbon: sunny, visa not needed',
+    'Offers: train 80, coach 35',
+    'Missing: ferry (late), airline (failed)',
+    'Confirmed by train and coach',
+    '  @gather#0 until "all"',
+    '  @gather#1 until "settled"',
+    '  @gather#1 ran out of time',
+    '  @gather#2 until {"quorum":2}',
+  ],
+  '05-join': [
+    'Day 1: the order is done, and nobody ships it.',
+    'Day 2: ship from shelf B7, paid 50 euros.',
+    'Day 2: shipping is joining',
+    'Day 2: still missing order.packed: tell the shop.',
+  ],
+  '07-approval': [
+    'Monday, version 1:',
+    '  Ann waits; the process ends.',
+    'Tuesday, version 2:',
+    '  Paid 120 euros to Ann, thanks to Mia.',
+    '  Reminder: Bob waits for an approval.',
+    '  Nobody answered for Bob: on to the head of support.',
+    'Checked: Ann, Bob. Paid: Ann.',
+  ],
+  '06-route': [
+    'When do you open? → auto-reply: At nine.',
+    'Does it fit my boiler? → specialist: Probably. I have looked it up: yes.',
+    'My kitchen is under water! → person: I call you back in a minute.',
+    'The specialist is on holiday.',
+    'Does it fit my boiler? → person: I call you back in a minute.',
+    'What the log says of the decisions:',
+    '  0.97 → auto-reply',
+    '  0.71 → specialist (auto-reply: below)',
+    '  null → person (auto-reply: no number, specialist: no number)',
+    '  0.71 → person (auto-reply: below, specialist: paused)',
+  ],
 }
 
 const names = readdirSync(join(ROOT, 'examples'))

@@ -91,6 +91,7 @@ describe('the tables of an SQLite log', () => {
             data_hash: dataHash,
             agent: rest.agent ?? null,
             deadline: rest.deadline ?? null,
+            due: rest.due ?? null,
             version: rest.version ?? 1,
           })),
         )

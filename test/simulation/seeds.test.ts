@@ -52,7 +52,9 @@ describe('checkers', async () => {
 
   const completed = first('spine.delivery.completed')
   const started = first('spine.step.started')
-  const fired = first('spine.timer.fired')
+  const fired = records.find(
+    ({ type, data }) => type === 'spine.timer.fired' && (data as { command: string }).command.startsWith('@sleep'),
+  ) as LogRecord
   const placed = first('order.placed')
   const handedOff = records.find(
     ({ type, data }) => type === 'spine.delivery.completed' && (data as { handoff?: unknown }).handoff !== undefined,
@@ -71,6 +73,21 @@ describe('checkers', async () => {
     ({ acknowledged }) => acknowledged.length > 0,
   ) as History['publications'][number]
   const other = history.publications.find((one) => one !== told && one.acknowledged.length > 0) as typeof told
+
+  const routed = first('spine.route.decided')
+  const gathered = history.gathers.find(({ values }) => values.length > 0) as History['gathers'][number]
+  const joined = history.joins.find(({ events }) => events.length > 1) as History['joins'][number]
+  const waited = history.waits.find(({ answer }) => answer !== undefined) as History['waits'][number]
+  const answered = records.find(
+    ({ type, data }) => type === 'spine.wait.matched' && (data as { event: number }).event === waited.answer,
+  ) as LogRecord
+  const delayed = records.find(({ due }) => due !== undefined) as LogRecord
+  const watched = records.find(
+    ({ type, agent }) => type === 'spine.delivery.completed' && agent === 'watcher',
+  ) as LogRecord
+  const greeted = records.find(
+    ({ type, agent }) => type === 'spine.delivery.completed' && agent === 'greeter',
+  ) as LogRecord
 
   it('find nothing in what happened', () => {
     expect(judge(evidence)).toEqual([])
@@ -158,6 +175,79 @@ describe('checkers', async () => {
       'P3',
       { records: changed(finished, { data: { id: (finished.data as { id: number }).id, results: [] } }) },
     ],
+    [
+      'a gather counts a branch twice',
+      'I12',
+      { history: saw({ gathers: [{ ...gathered, values: [...gathered.values, ...gathered.values] }] }) },
+    ],
+    [
+      'a gather comes to something else when it is replayed',
+      'I12',
+      { history: saw({ gathers: [gathered, { ...gathered, reached: !gathered.reached }] }) },
+    ],
+    [
+      'a gather waits for less than its quorum',
+      'I12',
+      {
+        history: saw({
+          gathers: [
+            {
+              ...gathered,
+              op: { ...gathered.op, until: gathered.op.branches.length },
+              values: ['0'],
+              missing: gathered.op.branches
+                .slice(1)
+                .map((_, index) => ({ branch: `${index + 1}`, reason: 'cancelled' })),
+              reached: true,
+            },
+          ],
+        }),
+      },
+    ],
+    [
+      'two joins are given one event',
+      'I12',
+      { history: saw({ joins: [joined, { ...joined, source: joined.source + 1 }] }) },
+    ],
+    [
+      'a join mixes requests',
+      'I12',
+      { history: saw({ joins: [{ ...joined, events: [joined.events[0], laterOfKey.sequence] }] }) },
+    ],
+    [
+      'a route leads elsewhere',
+      'I13',
+      { records: changed(routed, { data: { ...(routed.data as object), target: 'filing' } }) },
+    ],
+    ['a route is decided twice', 'I13', { records: numbered([...records, routed]) }],
+    [
+      'a wait is given the answer to something else',
+      'I17',
+      { history: saw({ waits: [{ ...waited, answer: placed.sequence }] }) },
+    ],
+    [
+      'a wait ends by its time though its answer was there when the owner began',
+      'I17',
+      {
+        records: numbered([
+          ...records,
+          { ...first('spine.lane.claimed'), time: 1e15 },
+          { ...answered, type: 'spine.wait.expired', data: answered.data, time: 1e15 },
+        ]),
+      },
+    ],
+    ['a wait ends by its time before that', 'I17', { records: changed(answered, { type: 'spine.wait.expired' }) }],
+    [
+      'what is delayed begins before it is due',
+      'I17',
+      {
+        history: saw({
+          entries: [{ process: 1, agent: 'watcher', source: delayed.sequence, at: (delayed.due as number) - 1 }],
+        }),
+      },
+    ],
+    ['who watches is not given an event', 'P7', { records: changed(watched, { agent: 'nobody' }) }],
+    ['what is deduplicated is done twice', 'I8', { records: numbered([...records, greeted]) }],
     ['the owner folded something else', 'I18', { owner: `${evidence.owner} ` }],
     ['something is left open', 'I22', { open: 1 }],
     [

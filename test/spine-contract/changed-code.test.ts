@@ -1,5 +1,6 @@
-import { agent, type LogRecord } from 'event-spine'
-import { expect, it } from 'vitest'
+import { agent, event, type LogRecord } from 'event-spine'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { Booked, Inquiry, quickly } from '../support/vocabulary.ts'
 import { describeOnEachEngine } from '../support/world.ts'
 
@@ -53,6 +54,51 @@ describeOnEachEngine('code that changes under runs that have begun', (world) => 
     expect(await done(two, later)).toBe('version 2')
     expect(await done(two, request)).toBe('version 1')
     expect(two.agents.list()).toMatchObject([{ name: 'office', version: '2' }])
+  })
+
+  describe('deployed over a run that waits for an approval', () => {
+    const Asked = event('approval.asked', z.object({ text: z.string() }))
+    const Given = event('approval.given', z.object({ by: z.string() }))
+    const emits = [Asked, Booked] as const
+    const first = agent('approving', { on: Inquiry, emits, version: 1 }, async (evt, ctx) => {
+      await ctx.step('read', () => 1)
+      const asked = await ctx.publish(Asked, { text: evt.data.text })
+      const given = await ctx.waitFor(Given, { cause: asked, within: '1h' })
+      ctx.emit(Booked, { service: `version 1, ${given?.data.by}` })
+    })
+    const answer = async (spine: Awaited<ReturnType<typeof world.open>>) => {
+      const asked = (await world.records(spine)).find(({ type }) => type === Asked.type)
+      await spine.publish(Given, { by: 'Ann' }, { cause: asked?.sequence as number })
+    }
+
+    it('code that differs behind the wait goes on with the answer', async () => {
+      const second = agent('approving', { on: Inquiry, emits, version: 2 }, async (evt, ctx) => {
+        await ctx.step('read', () => 1)
+        const asked = await ctx.publish(Asked, { text: evt.data.text })
+        const given = await ctx.waitFor(Given, { cause: asked, within: '1h' })
+        const signed = await ctx.step('sign', () => `signed for ${given?.data.by}`)
+        ctx.emit(Booked, { service: `version 2, ${signed}` })
+      })
+      const request = await begun([first])
+      const two = await world.open({ agents: [second] })
+      await answer(two)
+      expect(await done(two, request)).toBe('version 2, signed for Ann')
+    })
+
+    it('code that differs before it pauses with a diff, keeps the answer, and goes on beside the old version', async () => {
+      const second = agent('approving', { on: Inquiry, emits, version: 2 }, async (_evt, ctx) => {
+        await ctx.step('scan', () => 1)
+        ctx.emit(Booked, { service: 'version 2' })
+      })
+      const request = await begun([first])
+      const two = await world.open({ agents: [second] })
+      await until(async () => (await two.settled(request, { within: 0 })).waiting[0]?.why === 'paused')
+      await answer(two)
+      expect((await two.settled(request, { within: 0 })).waiting[0]?.why).toBe('paused')
+      await two.close()
+      const three = await world.open({ agents: [second, first] })
+      expect(await done(three, request)).toBe('version 1, Ann')
+    })
   })
 
   it('refuses one name and one version twice', async () => {

@@ -229,11 +229,21 @@ describeOnEachEngine('operating a spine', (world) => {
   it('what the log gives may be answered at once, however far behind the fold of this process is', async () => {
     const engine = world.engine()
     const late = Object.create(engine) as Engine
-    for (const name of ['open', 'close', 'append', 'read', 'head', 'durability', 'readSnapshot', 'writeSnapshot'] as const)
+    for (const name of [
+      'open',
+      'close',
+      'append',
+      'read',
+      'head',
+      'durability',
+      'readSnapshot',
+      'writeSnapshot',
+    ] as const)
       late[name] = (engine[name] as (...args: unknown[]) => unknown).bind(engine) as never
     late.tail = (after, listener) => engine.tail(after, (records) => void setTimeout(() => listener(records), 40))
     const spine = await world.open({ engine: late, agents: [] })
-    const answer = async (cause: number) => expect(await spine.publish(Booked, { service: 'a' }, { cause })).toBeTruthy()
+    const answer = async (cause: number) =>
+      expect(await spine.publish(Booked, { service: 'a' }, { cause })).toBeTruthy()
     const publishing = [1, 2, 3].map((n) => spine.publish(Inquiry, { text: String(n) }))
     for await (const { type, sequence } of spine.log.tail({ after: 0 })) {
       if (type !== Inquiry.type) continue

@@ -9,6 +9,8 @@ export interface EventPlace {
   readonly key?: string
   /** Absolute ms, for the root of a request. */
   readonly deadline?: number
+  /** Of a delayed event. */
+  readonly due?: number
   /** Joins that request as a follower, one hop from its root. */
   readonly request?: string
 }
@@ -18,6 +20,16 @@ export interface RegistrationOptions {
   readonly order?: string
   readonly version?: string
   readonly onFailure?: 'skip' | 'block' | 'park'
+  readonly join?: { readonly per: 'request' | 'session'; readonly withinMs?: number; readonly atLeast?: number }
+  readonly after?: readonly string[]
+  readonly observes?: boolean
+}
+
+export interface GatherOptions {
+  readonly until?: 'all' | 'settled' | { readonly quorum: number }
+  readonly due?: number
+  readonly atLeast?: number
+  readonly onLate?: 'cancel' | 'finish'
 }
 
 const FAILURE = { code: 'SPINE_HANDLER_FAILED', name: 'Error', message: 'broken' }
@@ -52,12 +64,16 @@ export class LogBuilder {
     return sequence
   }
 
-  register(name: string, { on = [], order = 'default', version = '1', onFailure }: RegistrationOptions = {}): number {
+  register(name: string, options: RegistrationOptions = {}): number {
+    const { on = [], order = 'default', version = '1', onFailure, join, after, observes } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
       ...{ name, version, kind, on, emits: [], order, options: {} },
       ...failing,
+      ...(join === undefined ? {} : { join: { types: on, ...join } }),
+      ...(after === undefined ? {} : { after }),
+      ...(observes === undefined ? {} : { observes }),
     })
   }
 
@@ -67,6 +83,14 @@ export class LogBuilder {
 
   rename(name: string, to: string): number {
     return this.record('spine.agent.renamed', { name, to })
+  }
+
+  pauseAgent(name: string): number {
+    return this.record('spine.agent.paused', { name, why: 'maintenance' })
+  }
+
+  resumeAgent(name: string): number {
+    return this.record('spine.agent.resumed', { name })
   }
 
   claim(owner: string): number {
@@ -100,11 +124,11 @@ export class LogBuilder {
     return new DeliveryRecords(this, source, agent)
   }
 
-  #outside({ session, key, deadline, request }: EventPlace): Partial<RecordHeader> {
+  #outside({ session, key, deadline, due, request }: EventPlace): Partial<RecordHeader> {
     const name = request ?? `r${this.head + 1}`
     const own = session ?? name
     const place = { session: own, request: name, key: key ?? own, hops: request === undefined ? 0 : 1 }
-    return deadline === undefined ? place : { ...place, deadline }
+    return { ...place, ...(deadline === undefined ? {} : { deadline }), ...(due === undefined ? {} : { due }) }
   }
 }
 
@@ -151,6 +175,10 @@ export class DeliveryRecords {
     )
   }
 
+  route(command: string, target: string): number {
+    return this.#tell('spine.route.decided', { command, value: 1, rule: 0, target, rejected: [] })
+  }
+
   startEffect(command: string): number {
     return this.#tell('spine.step.started', { command })
   }
@@ -180,16 +208,62 @@ export class DeliveryRecords {
     return this.#tell('spine.timer.fired', { command })
   }
 
-  complete(): number {
-    return this.#tell('spine.delivery.completed', { reply: 'done' })
+  openWait(
+    command: string,
+    event: string,
+    options: { readonly due?: number; readonly cause?: number; readonly match?: Json } = {},
+  ): number {
+    return this.#tell('spine.wait.opened', { command, event, after: this.source, ...options })
+  }
+
+  matchWait(command: string, event: number): number {
+    return this.#tell('spine.wait.matched', { command, event })
+  }
+
+  expireWait(command: string): number {
+    return this.#tell('spine.wait.expired', { command })
+  }
+
+  /** A wait of the same agent took its event. */
+  take(by: number): number {
+    return this.#tell('spine.delivery.taken', { by })
+  }
+
+  /** Its event is due. */
+  endDelay(): number {
+    return this.#tell('spine.timer.fired', { command: '@delay' })
+  }
+
+  gather(command: string, branches: readonly string[], options: GatherOptions = {}): number {
+    const { until = 'all', ...rest } = options
+    return this.#tell('spine.gather.opened', { command, branches, until, ...rest })
+  }
+
+  complete(options: { readonly dropped?: readonly string[] } = {}): number {
+    return this.#tell('spine.delivery.completed', { reply: 'done', ...options })
   }
 
   handOff(target: string): number {
     return this.#tell('spine.delivery.completed', { handoff: { target, input: null } })
   }
 
-  retry(attempt: number, due: number): number {
-    return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE })
+  /** The time of its round is up. */
+  endJoin(): number {
+    return this.#tell('spine.wait.expired', { command: '@join' })
+  }
+
+  /** The time of its round is up, and too little has come; with `of`, it repeats another. */
+  skip(of?: number): number {
+    return this.#tell('spine.delivery.skipped', { why: 'too little', ...(of === undefined ? {} : { of }) })
+  }
+
+  /** Its session has had an event of this type. */
+  matchAfter(type: string, event: number): number {
+    return this.#tell('spine.wait.matched', { command: `@after ${type}`, event })
+  }
+
+  retry(attempt: number, due: number, came: { readonly upTo?: number; readonly failed?: string } = {}): number {
+    return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE, ...came })
   }
 
   die(code: string = FAILURE.code): number {
@@ -247,6 +321,7 @@ export interface DeliveryView {
   readonly key: string
   readonly attempt: number
   readonly started: boolean
+  readonly began: boolean
   readonly crashes: number
   readonly generation: number
   readonly hops: number
@@ -254,6 +329,9 @@ export interface DeliveryView {
   readonly deadline: number
   readonly caller: string
   readonly call: number
+  readonly observes: boolean
+  readonly join: { readonly seen: readonly { readonly type: string; readonly sequence: number }[] } | null
+  readonly missing: readonly string[]
   readonly run: RunView | null
 }
 
@@ -267,7 +345,9 @@ export interface RunView {
     readonly ok: boolean
     readonly callee: string
     readonly due: number
+    readonly carried: boolean
   }[]
+  readonly gathers?: readonly { readonly name: string; readonly branches: readonly string[] }[]
 }
 
 /** What `encodeState` writes, read back. */
@@ -278,6 +358,7 @@ export interface StateView {
     readonly registration: { readonly on: readonly string[] } | null
     readonly since: number
     readonly open: number
+    readonly paused?: { readonly since: number; readonly why: string | null }
     readonly holds: readonly { readonly key: string; readonly mode: string; readonly letters: readonly number[] }[]
   }[]
   readonly deliveries: readonly DeliveryView[]

@@ -1,6 +1,6 @@
 /** Random logs that a correct process could have written, for properties of the fold. Shrinks to a short history. */
 import * as fc from 'fast-check'
-import type { DeliveryRecords, DeliveryView, LogBuilder, StateView } from './log-builder.ts'
+import type { DeliveryRecords, DeliveryView, LogBuilder, RegistrationOptions, StateView } from './log-builder.ts'
 
 /** Three numbers from which one record is chosen, given what is open at that moment. */
 export type Choice = readonly [action: number, first: number, second: number]
@@ -13,6 +13,9 @@ const TYPES = ['a.happened', 'b.happened', 'c.happened']
 const SESSIONS = ['s1', 's2']
 const ORDERS = ['default', 'session', 'key', 'none']
 const STEPS = ['one#0', 'two#0', 'three#0']
+const UNTILS = ['all', 'settled', { quorum: 1 }, { quorum: 2 }] as const
+/** A branch that is a function, and a step inside it. */
+const IN_BRANCH = ['@gather#0/a#0', '@gather#0/a/one#0']
 const FAILURE_MODES = ['skip', 'block', 'park'] as const
 
 const pick = <Item>(list: readonly Item[], number: number): Item => list[number % list.length] as Item
@@ -50,7 +53,8 @@ function writeOne(
   if (kind < 18 || open.length === 0) return void publish(log, state, first, second)
   if (kind < 24) return void register(log, first, second)
   if (kind < 26) return void log.remove(pick(AGENTS, first))
-  if (kind < 29) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
+  if (kind < 28) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
+  if (kind < 29) return void pauseOrResume(log, first, second)
   if (kind < 31) return void log.claim(`owner ${first % 3}`)
   if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
   if (kind < 37) return void log.cancelRequest(pick(state.requests, first).id)
@@ -59,6 +63,10 @@ function writeOne(
     return void dealWith(named(log, pick(state.deadLetters, first).id), second)
   if (kind < 52 && ended.length > 0) return void work(pick(ended, first), undefined, action, second)
   if (kind < 56) return void fromOutside(named(log, pick(open, first).id), second)
+  const waiting = open.filter(
+    ({ status, missing }) => status === 'joining' || status === 'delayed' || missing.length > 0,
+  )
+  if (kind < 70 && waiting.length > 0) return void byOwner(log, pick(waiting, first), second)
   if (startable.length === 0) return void log.claim('waker')
   const delivery = pick(startable, first)
   work(named(log, delivery.id), delivery, action, second)
@@ -70,6 +78,7 @@ function publish(log: LogBuilder, { requests }: StateView, first: number, second
     session: pick(SESSIONS, second),
     ...(second % 3 === 0 ? { key: `k${first % 2}` } : {}),
     ...(second % 4 === 0 ? { deadline: 10_000 + second } : {}),
+    ...(second % 11 === 0 ? { due: 60_000 + second } : {}),
     ...(joins ? { request: pick(requests, first).id } : {}),
   })
 }
@@ -77,17 +86,73 @@ function publish(log: LogBuilder, { requests }: StateView, first: number, second
 function register(log: LogBuilder, first: number, second: number): void {
   const on = TYPES.filter((_, index) => (second >> index) % 2 === 1)
   const onFailure = pick(FAILURE_MODES, first + second)
-  log.register(pick(AGENTS, first), { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure })
+  const options = { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure }
+  log.register(pick(AGENTS, first), { ...options, ...pick(TERMS, Math.floor(first / 8)) })
 }
+
+/** What subscriptions ask beyond the events themselves; most ask nothing. */
+const TERMS: readonly Partial<RegistrationOptions>[] = [
+  {},
+  { on: TYPES, join: { per: 'request' } },
+  { on: TYPES, join: { per: 'session', withinMs: 50, atLeast: 2 } },
+  { on: TYPES.slice(1), join: { per: 'session' }, observes: true },
+  { on: TYPES.slice(0, 2), join: { per: 'request', withinMs: 20 }, after: TYPES.slice(1) },
+  { after: TYPES.slice(0, 2) },
+  { observes: true },
+  { on: ['*'] },
+  { on: ['*'], observes: true, after: TYPES.slice(2) },
+]
 
 function dealWith(letter: DeliveryRecords, second: number): void {
   if (second % 4 === 0) letter.discard()
   else letter.redrive()
 }
 
+function pauseOrResume(log: LogBuilder, first: number, second: number): void {
+  if (second % 2 === 0) log.pauseAgent(pick(AGENTS, first))
+  else log.resumeAgent(pick(AGENTS, first))
+}
+
 function fromOutside(delivery: DeliveryRecords, second: number): void {
-  if (second % 2 === 0) delivery.cancel()
+  if (second % 7 === 3) delivery.skip(1)
+  else if (second % 7 === 5) delivery.take(1)
+  else if (second % 2 === 0) delivery.cancel()
   else delivery.expire()
+}
+
+/** What the owner writes about what gathers, or lacks an event; sometimes too late. */
+function byOwner(log: LogBuilder, { id, missing, status }: DeliveryView, second: number): void {
+  const delivery = named(log, id)
+  if (status === 'delayed' && second % 4 !== 0) return void delivery.endDelay()
+  if (missing.length > 0) return void delivery.matchAfter(pick(missing, second), 1)
+  if (second % 3 === 0) return void delivery.skip()
+  delivery.endJoin()
+}
+
+/** A gather over anything that the run has asked for, other gathers included, or will ask for. */
+function gather(run: DeliveryRecords, delivery: DeliveryView | undefined, action: number, second: number): void {
+  const known = delivery?.run?.commands.map(({ name }) => name) ?? []
+  const branches = [...known, ...STEPS, '@gather#0/a#0'].filter((_, index) => (action >> (index % 5)) % 2 === 0)
+  const until = pick(UNTILS, action)
+  run.gather(`@gather#${known.filter((name) => /^@gather#\d+$/.test(name)).length}`, [...new Set(branches)], {
+    until,
+    ...(second % 2 === 0 ? { onLate: 'finish' } : {}),
+    ...(second % 3 === 0 ? { due: 50_000 + second } : {}),
+    ...(action % 5 === 0 && typeof until === 'string' ? { atLeast: 1 } : {}),
+  })
+}
+
+/** A run waits for an event, or the owner ends such a wait, sometimes a second time. */
+function wait(run: DeliveryRecords, delivery: DeliveryView | undefined, action: number, second: number): void {
+  const known = delivery?.run?.commands.filter(({ kind }) => kind === 'wait') ?? []
+  const type = pick(TYPES, second)
+  const name = known.length === 0 ? `@wait ${type}#0` : pick(known, action).name
+  if (known.length > 0 && action % 3 === 0) return void run.matchWait(name, 1)
+  if (known.length > 0 && action % 3 === 1) return void run.expireWait(name)
+  run.openWait(`@wait ${type}#${known.length}`, type, {
+    ...(second % 2 === 0 ? { due: 70_000 + second } : {}),
+    ...(second % 4 === 1 ? { cause: 1, match: { text: 'a' } } : {}),
+  })
 }
 
 /** What a run writes. For one that has ended (`delivery` undefined) it is a late record, of any kind. */
@@ -95,9 +160,13 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
   const open = delivery?.run?.commands.filter(({ ended }) => ended === 0) ?? []
   const timer = open.find(({ kind }) => kind === 'sleep')
   const calls = delivery?.run?.commands.filter(({ kind }) => kind === 'call').length ?? 0
+  if (second % 9 === 6) return void wait(run, delivery, action, second)
+  if (second % 9 === 7) return void gather(run, delivery, action, second)
+  if (second % 9 === 8) return void run.step(pick(IN_BRANCH, action), { failed: second % 4 === 0 })
   if (timer !== undefined && second % 4 === 1) return void run.fire(timer.name)
   switch (Math.floor(action / 100) % 10) {
     case 0:
+      if (second % 5 === 3) return void run.route('@route#0', pick(AGENTS, second))
       return void run.step(pick(STEPS, second), { failed: second % 4 === 0, basis: 1, version: '1' })
     case 1:
       return void run.startEffect(pick(STEPS, second))

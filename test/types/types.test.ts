@@ -22,6 +22,10 @@ const MISTAKES: Readonly<Record<string, string>> = {
     "input: an agent reacts ('on') or does directed work ('input' and 'output'), never both: remove one",
   'date-in-a-schema.ts':
     "z: the schema's output must be JSON, but data.visit.day is a Date: use a string (ISO date) instead",
+  'join-of-one.ts': ': join takes two event types or more',
+  'join-of-names.ts': ': join takes event types: what event() returned',
+  'join-without-a-list.ts': 'Inquiry: join takes a list of event types: join([A, B], { per })',
+  'after-and-input.ts': "after: directed work starts when it is asked for: 'after' is for agents that react ('on')",
   'misspelt-option.ts': "concurency: an agent has no option 'concurency'",
 }
 

@@ -9,6 +9,8 @@ export interface DemoResult {
   /** Events of users on the log, that is without the system's own records. */
   readonly events: number
   readonly handoffs: number
+  /** Turns that were read with little confidence, and that a person answered for. */
+  readonly answers: number
   readonly effects: EffectCounts
   /** The same key again after a crash: the service gave its first answer once more. */
   readonly repeatedAttempts: number
@@ -41,6 +43,7 @@ export function describeReport({ result, turns, recoveriesMs, observer, faults }
     ['customer turns settled', `${turns.settled} of ${turns.all}`],
     ['events on the log', result.events],
     ['handoffs between agents', result.handoffs],
+    ['turns that a person answered for', result.answers],
     ['effects done', `${effects.done} of ${effects.expected}`],
     ['faults in the ledger', `missing ${missing}, doubled ${doubled}, wrong ${wrong}, out of order ${outOfOrder}`],
     ['attempts repeated after a crash', `${result.repeatedAttempts}${repeated}`],

@@ -1,6 +1,6 @@
 /** One turn of a conversation as it stands on the log, in lines for someone who watches. */
 import type { Json, LogRecord } from '../../index.ts'
-import { DocumentWritten, EffectConfirmed, TurnReceived } from './office.ts'
+import { DocumentWritten, EffectConfirmed, HelpGiven, HelpWanted, TurnReceived } from './office.ts'
 
 const COLUMNS_MAX = 110
 
@@ -16,8 +16,14 @@ function describeRecord({ type, agent = '', data }: LogRecord): string | undefin
   switch (type) {
     case TurnReceived.type:
       return line('customer', `"${fields['text']}"`)
+    case 'spine.route.decided':
+      return line(agent, `is ${Math.round(100 * Number(fields['value']))} % sure: ${fields['target']}`)
+    case HelpWanted.type:
+      return line(agent, 'asks a person')
+    case HelpGiven.type:
+      return line('a person', 'answers')
     case 'spine.call.requested':
-      return line('', `asks ${fields['target']}`)
+      return line(agent, `asks ${fields['target']}`)
     case 'spine.delivery.completed':
       return describeHandoff(agent, fields['handoff'])
     case EffectConfirmed.type:

@@ -11,7 +11,7 @@ import {
 } from '../../index.ts'
 import { isSystemType } from '../../event/record.ts'
 import { limits } from '../../kernel/limits.ts'
-import { DocumentWritten, EffectConfirmed, TurnReceived } from './office.ts'
+import { DocumentWritten, EffectConfirmed, HelpGiven, HelpWanted, TurnReceived } from './office.ts'
 
 export interface Observation {
   /** Events of users; the rest of the log are the system's own facts. */
@@ -20,6 +20,9 @@ export interface Observation {
   readonly eventsSince: number
   readonly handoffs: number
   readonly turns: number
+  /** Turns that a person was asked about, and answers. */
+  readonly asked: number
+  readonly answered: number
   readonly confirmed: number
   readonly documents: number
   /** Fingerprint of the state folded up to `until`. */
@@ -55,6 +58,8 @@ export async function observeLog(
     eventsSince,
     handoffs,
     turns: countOf(TurnReceived),
+    asked: countOf(HelpWanted),
+    answered: countOf(HelpGiven),
     confirmed: countOf(EffectConfirmed),
     documents: countOf(DocumentWritten),
     stateAtUntil,

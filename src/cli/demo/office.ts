@@ -4,9 +4,12 @@
  * Job: show the shape of such a program. No agent calls another's code; all that they share is the log.
  * Not its job: the model, the services (both are passed in), or when a customer speaks (`play-dialogues.ts`).
  *
- *   turn.received ─► inquiry ─┬─ call ─► service.X   one for each leading read of the turn, in parallel
- *                             └─ handoff ─► service.X ─ handoff ─► service.Y   the rest, in order
- *                                              └─► effect.confirmed ─► document ─► document.written
+ *   turn.received ─► inquiry ─ route ─┬─ sure ─────────────────────────────────────► planner
+ *                                     └─ not so sure ─► human ─ asks, waits ─ handoff ─► planner
+ *
+ *   planner ─┬─ gather ─► service.X, service.Y …   the leading reads of the turn, in parallel
+ *            └─ handoff ─► service.X ─ handoff ─► service.Y   the rest, in order
+ *                             └─► effect.confirmed ─► document ─► document.written
  */
 import { z } from 'zod'
 import { type AnyAgent, agent, event, Permanent } from '../../index.ts'
@@ -21,13 +24,21 @@ export const EffectConfirmed = event(
   'effect.confirmed',
   Place.extend({ ...ServiceCall.omit({ effect: true }).shape, results: Results }),
 )
+/** A person shall look at what was read; the answer is published with this event as its cause (`help-desk.ts`). */
+export const HelpWanted = event('help.wanted', Place.extend({ confidence: z.number(), calls: z.array(ServiceCall) }))
+export const HelpGiven = event('help.given', Place.extend({ calls: z.array(ServiceCall) }))
 export const DocumentWritten = event('document.written', Place.extend({ text: z.string() }))
 
-/** What a service's agent is given: its own calls first, then those that it hands on. */
+/** What is to be done for a turn. A service's agent does its own calls first, then hands on the others. */
 const Errand = Place.extend({ calls: z.array(ServiceCall) })
+const Doubt = Errand.extend({ confidence: z.number() })
 const Answers = z.object({ answers: z.array(Results) })
 /** What the inquiry agent keeps in the session: the turn that was last read, and what it was about. */
 const Conversation = z.object({ turn: z.number(), intent: z.string() })
+
+/** What was read with less confidence is shown to a person first. */
+export const CONFIDENCE_MIN = 0.6
+const HELP_WITHIN = '1h'
 
 export interface OfficeOptions {
   /** Names of the services; each gets an agent. */
@@ -49,14 +60,32 @@ export function createOffice({ services, model, client, concurrency }: OfficeOpt
     return desk
   }
 
+  const Planner = agent('planner', { ...shared, input: Doubt, output: Answers })
+  const Human = agent('human', { ...shared, input: Doubt, output: Answers, emits: [HelpWanted] })
+
   const inquiry = agent('inquiry', { ...shared, on: TurnReceived, session: Conversation }, async (evt, ctx) => {
     const { dialogue, turn } = evt.data
-    const { intent, calls } = await ctx.step('read', ({ signal }) => model.read(dialogue, turn, signal))
+    const { intent, calls, confidence } = await ctx.step('read', ({ signal }) => model.read(dialogue, turn, signal))
     ctx.session.set({ turn, intent })
+    if (calls.length === 0) return
+    const next = await ctx.route(confidence, [{ atLeast: CONFIDENCE_MIN, to: Planner }, { else: Human }])
+    return ctx.handoff(next, { dialogue, turn, calls: [...calls], confidence })
+  })
+
+  const human = Human.handle(async (evt, ctx) => {
+    const asked = await ctx.publish(HelpWanted, evt.data)
+    const answer = await ctx.waitFor(HelpGiven, { cause: asked, within: HELP_WITHIN })
+    if (answer === undefined) throw new Permanent(`nobody answered within ${HELP_WITHIN}`)
+    return ctx.handoff(Planner, { ...answer.data, confidence: 1 })
+  })
+
+  const planner = Planner.handle(async (evt, ctx) => {
+    const { dialogue, turn, calls } = evt.data
     const reads = leading(calls, (call) => !call.effect)
-    await Promise.all(reads.map((read) => ctx.call(deskOf(read), { dialogue, turn, calls: [read] })))
+    const replies = await ctx.gather(reads.map((read) => ctx.call(deskOf(read), { dialogue, turn, calls: [read] })))
     const rest = calls.slice(reads.length)
-    return rest[0] === undefined ? undefined : ctx.handoff(deskOf(rest[0]), { dialogue, turn, calls: rest })
+    if (rest[0] === undefined) return { answers: replies.flatMap(({ answers }) => answers) }
+    return ctx.handoff(deskOf(rest[0]), { dialogue, turn, calls: rest })
   })
 
   const serviceAgents = [...desks].map(([service, desk]) =>
@@ -87,7 +116,7 @@ export function createOffice({ services, model, client, concurrency }: OfficeOpt
     ctx.emit(DocumentWritten, { dialogue, turn, text })
   })
 
-  return [inquiry, ...serviceAgents, document]
+  return [inquiry, human, planner, ...serviceAgents, document]
 }
 
 function leading<Item>(items: readonly Item[], matches: (item: Item) => boolean): readonly Item[] {

@@ -112,6 +112,7 @@ function judge(
       dialogues: dialogues.length,
       events: log.events,
       handoffs: log.handoffs,
+      answers: log.answered,
       effects,
       repeatedAttempts,
       latencyMs: { p50: tenths(percentile(latenciesMs, 0.5)), p99: tenths(percentile(latenciesMs, 0.99)) },
@@ -131,6 +132,7 @@ function flawsOfLog(log: Observation, finished: Finished, turns: number, effects
     found === expected ? [] : [`the log holds ${found} ${what} instead of ${expected}`]
   return [
     ...flaw('turns', log.turns, turns),
+    ...flaw('answers of a person', log.answered, log.asked),
     ...flaw('confirmed effects', log.confirmed, effects),
     ...flaw('documents', log.documents, effects),
     ...(log.stateAtUntil === finished.state ? [] : ['another process folded the log to another state than its owner']),
@@ -147,6 +149,7 @@ function introduce(options: DemoOptions, dialogues: readonly Dialogue[], place: 
     `  ${dialogues.length} conversations, ${countTurns(dialogues)} customer turns, ${effects} effects: bookings, orders, payments.`,
     '  Each turn is an event. An inquiry agent reads it, each service has an agent of its own, they hand over to each',
     '  other, and a document agent confirms what was done. None of them knows another: they share the log alone.',
+    '  A turn that was read with little confidence goes to a person first, whose answer is published like any event.',
     `  The model is a stand-in: it looks its answers up, and takes ${describeLatency(options.modelLatency)} for it.`,
     '  The services are another process, which keeps a ledger of every attempt. At the end it is checked: every effect',
     '  exactly once, in order, with exactly its parameters.',

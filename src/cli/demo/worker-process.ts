@@ -8,9 +8,10 @@ import { engineFromUrl } from '../engine-from-url.ts'
 import { childConfig, tellParent } from './child-process.ts'
 import { describeTurn } from './describe-turn.ts'
 import { type Dialogue, readDialogues } from './dialogue.ts'
-import type { Latency } from './latency.ts'
 import { Model } from './model.ts'
 import { fingerprintOf, type Observation, observeLog } from './observe-log.ts'
+import { staffHelpDesk } from './help-desk.ts'
+import { type Latency, latencyMs, pauseFor } from './latency.ts'
 import { createOffice } from './office.ts'
 import { type PlayedTurn, playDialogues } from './play-dialogues.ts'
 import { ServiceClient } from './service-client.ts'
@@ -58,7 +59,15 @@ try {
 async function work(): Promise<void> {
   const dialogues = await readDialogues(config.dialoguesPath)
   const spine = await openSpine(dialogues)
+  const think = () => pauseFor(latencyMs(config.modelLatency, 'a person'))
+  const helpDesk = staffHelpDesk({ spine, think })
   void tell({ kind: 'ready' })
+  await Promise.race([helpDesk, play(spine, dialogues)])
+  await tell(await finish(spine))
+  await spine.close()
+}
+
+async function play(spine: Spine, dialogues: readonly Dialogue[]): Promise<void> {
   await playDialogues({
     spine,
     dialogues,
@@ -67,8 +76,6 @@ async function work(): Promise<void> {
     onResumed: (dialogue, turns) => void tell({ kind: 'resumed', dialogue, turns }),
     onTurn: (played) => report(played, spine, dialogues),
   })
-  await tell(await finish(spine))
-  await spine.close()
 }
 
 async function openSpine(dialogues: readonly Dialogue[]): Promise<Spine> {

@@ -26,6 +26,7 @@ const record = fc.record(
     hops: fc.nat(32),
     agent: name,
     deadline: fc.integer({ min: 0, max: 2 ** 52 }),
+    due: fc.integer({ min: 0, max: 2 ** 52 }),
     data: fc.jsonValue({ maxDepth: 3 }).map((value) => encodeOwn(value as Json)),
   },
   { requiredKeys: ['time', 'type', 'session', 'request', 'key', 'cause', 'hops'] },
@@ -140,6 +141,7 @@ describe('a commit as a frame', () => {
         hops: 2 ** 52,
         agent: character.repeat(128),
         deadline: 2 ** 52,
+        due: 2 ** 52,
         data: encodeOwn(character.repeat(1_000)),
       })),
     })

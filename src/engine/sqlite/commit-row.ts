@@ -37,6 +37,7 @@ function headerJson(record: NewRecord, lead: NewRecord): string {
   let json = `{"type":${quoted(record.type)},"cause":${record.cause},"hops":${record.hops}`
   if (record.agent !== undefined) json += `,"agent":${quoted(record.agent)}`
   if (record.deadline !== undefined) json += `,"deadline":${record.deadline}`
+  if (record.due !== undefined) json += `,"due":${record.due}`
   if (record.version !== undefined) json += `,"version":${record.version}`
   if (record.time !== lead.time) json += `,"time":${record.time}`
   if (session !== lead.session || isCut(session)) json += `,"session":${quoted(session)}`
@@ -97,6 +98,7 @@ function decodeRecord(header: Partial<LogRecord>, data: Json, row: CommitRow, in
     dataHash: hex(row.hashes.subarray(index * 32, index * 32 + 32)),
     ...(header.agent === undefined ? undefined : { agent: header.agent }),
     ...(header.deadline === undefined ? undefined : { deadline: header.deadline }),
+    ...(header.due === undefined ? undefined : { due: header.due }),
     ...(header.version === undefined ? undefined : { version: header.version }),
   }
   return Object.freeze(record)

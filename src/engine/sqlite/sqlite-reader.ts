@@ -9,7 +9,13 @@ import { corrupt, decodeRow, type CommitRow } from './commit-row.ts'
 import type { SqliteDatabase, SqliteStatement, SqlValue } from './sqlite-driver.ts'
 import { translated } from './sqlite-file.ts'
 
-const ROWS_PER_QUERY = 512
+const ROWS_AT_ONCE_MAX = 512
+
+interface Page {
+  readonly at: Sequence
+  readonly backwards: boolean
+  readonly size: number
+}
 
 export class SqliteReader {
   readonly #database: SqliteDatabase
@@ -110,8 +116,9 @@ export class SqliteReader {
     /** The next sequence that has to be there; checked where every record is read. */
     let edge = backwards ? Math.min(after - 1, this.head()) : after + 1
     let at = after
+    const size = rowsAtOnce(query)
     for (;;) {
-      const rows = this.#rows(query, at, backwards)
+      const rows = this.#rows(query, { at, backwards, size })
       if (isWhole(query)) edge = this.#requireDense(rows, edge, backwards)
       for (const row of rows) {
         const records = decodeRow(row, this.#path)
@@ -122,7 +129,7 @@ export class SqliteReader {
         }
       }
       const last = rows.at(-1)
-      if (last === undefined || rows.length < ROWS_PER_QUERY) {
+      if (last === undefined || rows.length < size) {
         if (isWhole(query) && backwards && edge > trimmed) throw missing(this.#path, trimmed + 1, edge)
         return found
       }
@@ -130,18 +137,19 @@ export class SqliteReader {
     }
   }
 
-  #rows(query: ReadQuery, at: number, backwards: boolean): readonly CommitRow[] {
+  #rows(query: ReadQuery, { at, backwards, size }: Page): readonly CommitRow[] {
     const scope = query.request !== undefined ? 'request' : query.session !== undefined ? 'session' : undefined
-    // A commit stands under its own session and request, and is mentioned under any further ones.
-    const scoped =
-      scope === undefined
-        ? ''
-        : `AND first IN (SELECT first FROM commits WHERE ${scope} = ? UNION SELECT first FROM mentions WHERE kind = '${scope}' AND name = ?)`
     // Either way the commit that contains the position is wanted too, if some of its records lie beyond.
     const range = backwards ? 'first < ?' : 'first > ?'
-    const sql = `SELECT first, last, time, session, request, headers, data, hashes FROM commits WHERE ${range} ${scoped} ORDER BY first ${backwards ? 'DESC' : 'ASC'} LIMIT ${ROWS_PER_QUERY}`
-    const name = scope === undefined ? [] : [query[scope] as string, query[scope] as string]
-    return this.#prepare(sql).all(backwards ? at : this.#rowStart(at), ...name) as CommitRow[]
+    // A commit stands under its own session and request, and is mentioned under any further ones.
+    const where =
+      scope === undefined
+        ? range
+        : `first IN (SELECT first FROM commits WHERE ${scope} = ? AND ${range} UNION SELECT first FROM mentions WHERE kind = '${scope}' AND name = ? AND ${range})`
+    const sql = `SELECT first, last, time, session, request, headers, data, hashes FROM commits WHERE ${where} ORDER BY first ${backwards ? 'DESC' : 'ASC'} LIMIT ?`
+    const edge = backwards ? at : this.#rowStart(at)
+    const name = scope === undefined ? undefined : (query[scope] as string)
+    return this.#prepare(sql).all(...(name === undefined ? [edge] : [name, edge, name, edge]), size) as CommitRow[]
   }
 
   /** The commit that holds the record after `at` begins above this: reads go by the primary key, not by a scan. */
@@ -180,6 +188,12 @@ export class SqliteReader {
     }
     return statement
   }
+}
+
+/** Each row holds a record or more: who asks for one is not made to load hundreds, unless most may not match. */
+function rowsAtOnce({ types, agent, limit }: ReadQuery): number {
+  const isFiltered = types !== undefined || agent !== undefined
+  return isFiltered ? ROWS_AT_ONCE_MAX : Math.min(limit, ROWS_AT_ONCE_MAX)
 }
 
 function isWhole(query: ReadQuery): boolean {

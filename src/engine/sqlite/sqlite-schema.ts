@@ -58,6 +58,7 @@ SELECT
   json_extract(header.value, '$.hops')                                  AS hops,
   json_extract(header.value, '$.agent')                                 AS agent,
   json_extract(header.value, '$.deadline')                              AS deadline,
+  json_extract(header.value, '$.due')                                   AS due,
   coalesce(json_extract(header.value, '$.version'), 1)                  AS version,
   json_extract(commits.data, '$[' || header.key || ']')                 AS data,
   lower(hex(substr(commits.hashes, header.key * 32 + 1, 32)))           AS data_hash

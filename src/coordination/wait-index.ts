@@ -1,0 +1,76 @@
+/**
+ * Who waits for which event, by session and type.
+ *
+ * W3  The index holds exactly the open waits of open deliveries; it is not encoded, because the journals say it.
+ */
+import type { Sequence } from '../event/sequence.ts'
+import type { Json } from '../kernel/json.ts'
+import type { Row } from './delivery-table.ts'
+import type { RunState, SpineState } from './state.ts'
+
+/** What is waited for, as the opening record tells it. */
+export interface WaitState {
+  /** The type of the event. */
+  readonly event: string
+  /** Only events above it count. */
+  readonly after: Sequence
+  /** Only events with this cause. */
+  readonly cause?: Sequence
+  /** Part of the data. */
+  readonly match?: Json
+}
+
+export interface Waiter {
+  readonly row: Row
+  readonly command: string
+}
+
+/** Open waits by session and type. */
+export class WaitIndex {
+  readonly #byPlace = new Map<string, Waiter[]>()
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  waiting(session: string, type: string): readonly Waiter[] {
+    return this.#byPlace.get(place(session, type)) ?? NOBODY
+  }
+
+  /** Whether anybody, in whatever session, waits for this type. For questions of people: it looks at all of them. */
+  hears(type: string): boolean {
+    for (const key of this.#byPlace.keys()) if (key.endsWith(`\0${type}`)) return true
+    return false
+  }
+
+  add(session: string, type: string, waiter: Waiter): void {
+    const key = place(session, type)
+    const waiters = this.#byPlace.get(key)
+    if (waiters === undefined) this.#byPlace.set(key, [waiter])
+    else waiters.push(waiter)
+    this.#size++
+  }
+
+  remove(session: string, type: string, { row, command }: Waiter): void {
+    const key = place(session, type)
+    const waiters = this.#byPlace.get(key) ?? []
+    const left = waiters.filter((waiter) => waiter.row !== row || waiter.command !== command)
+    this.#size -= waiters.length - left.length
+    if (left.length === 0) this.#byPlace.delete(key)
+    else this.#byPlace.set(key, left)
+  }
+}
+
+const NOBODY: readonly Waiter[] = []
+
+/** No id holds U+0000. */
+function place(session: string, type: string): string {
+  return `${session}\0${type}`
+}
+
+/** The run is over, or starts anew. */
+export function forgetWaits(state: SpineState, session: string, row: Row, run: RunState): void {
+  for (const [command, { wait, ended }] of run.commands)
+    if (wait !== undefined && ended === 0) state.waits.remove(session, wait.event, { row, command })
+}

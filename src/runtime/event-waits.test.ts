@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import { foldedLog } from '../../test/support/folded-log.ts'
+import { takeOver } from '../coordination/decide.ts'
+import { encodeState } from '../coordination/encode-state.ts'
+import { evolve } from '../coordination/evolve.ts'
+import { initialState } from '../coordination/state.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { LogRecord } from '../event/record.ts'
+import { EventWaits, type WaitHost } from './event-waits.ts'
+
+function world(host: Partial<WaitHost> = {}) {
+  const folded = foldedLog({ initialState, takeOver, evolve, encodeState })
+  const { log, state } = folded
+  log.register('clerk', { on: ['inquiry.received'] })
+  const run = log.delivery(log.event('inquiry.received', { session: 's' }), 'clerk')
+  run.openWait('@wait answer.given#0', 'answer.given')
+  const place = { row: 1, source: run.source, command: '@wait answer.given#0' }
+  let reads = 0
+  const engine = {
+    read: async () => {
+      reads++
+      return []
+    },
+  } as unknown as Engine
+  const waits = new EventWaits({
+    state,
+    engine,
+    clock: { now: () => 0, setTimer: () => ({ cancel: () => {} }) },
+    isClosed: false,
+    laneGuard: () => ({ head: 'lane/*', notAfter: 0 }),
+    append: async () => ({ status: 'appended', first: 1, last: 1 }),
+    passing: () => true,
+    isRunning: () => false,
+    lookAgainAt: () => {},
+    ...host,
+  })
+  return { ...folded, waits, place, reads: () => reads }
+}
+
+it('sim seed 4: looks for nothing once the log has failed, and comes back', () => {
+  const { waits, place, reads } = world({ isClosed: true })
+  waits.look([place])
+  expect([reads(), waits.isIdle]).toEqual([0, true])
+})
+
+it('looks once at the past of a wait, and not again while nothing comes', async () => {
+  const { waits, place, reads } = world()
+  waits.look([place, place])
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect([reads(), waits.isIdle]).toEqual([1, true])
+})
+
+describe('V4 a wait whose time is up', () => {
+  const answer = { type: 'answer.given', sequence: 3, cause: 0, data: null } as unknown as LogRecord
+
+  function overdue({ found = [], passing = () => true }: { found?: LogRecord[]; passing?: WaitHost['passing'] } = {}) {
+    const matched: string[] = []
+    const known = world({
+      append: async ({ records }) => {
+        matched.push(...records.map(({ type }) => type))
+        return { status: 'appended', first: 1, last: 1 }
+      },
+      engine: {
+        read: () => new Promise((resolve) => setTimeout(() => resolve(found), 20)),
+        head: async () => 9,
+      } as unknown as Engine,
+      passing,
+    })
+    let expired = 0
+    const expire = () => known.waits.expire(known.place, () => void expired++)
+    return { ...known, matched, expire, expired: () => expired }
+  }
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 40))
+
+  it('is answered by what was there, though that is still being read', async () => {
+    const { waits, place, expire, matched, expired } = overdue({ found: [answer] })
+    waits.look([place])
+    expire()
+    await rest()
+    expect([matched, expired(), waits.isIdle]).toEqual([['spine.wait.matched'], 0, true])
+  })
+
+  it('is answered by what the fold was still to come to', async () => {
+    const known = overdue({
+      passing: async () => {
+        known.waits.came(known.place, answer)
+        return true
+      },
+    })
+    known.expire()
+    await rest()
+    expect([known.matched, known.expired()]).toEqual([['spine.wait.matched'], 0])
+  })
+
+  it('ends, once, when nothing was there', async () => {
+    const { waits, place, expire, matched, expired } = overdue()
+    waits.look([place])
+    expire()
+    expire()
+    await rest()
+    expect([matched, expired(), waits.isIdle]).toEqual([[], 1, true])
+  })
+
+  it('stays open when the spine has closed', async () => {
+    const { expire, expired } = overdue({ passing: async () => false })
+    expire()
+    await rest()
+    expect(expired()).toBe(0)
+  })
+})
