@@ -28,6 +28,7 @@ export interface Waiter {
 /** Open waits by session and type. */
 export class WaitIndex {
   readonly #byPlace = new Map<string, Waiter[]>()
+  readonly #byType = new Map<string, number>()
   #size = 0
 
   get size(): number {
@@ -38,10 +39,9 @@ export class WaitIndex {
     return this.#byPlace.get(place(session, type)) ?? NOBODY
   }
 
-  /** Whether anybody, in whatever session, waits for this type. For questions of people: it looks at all of them. */
+  /** Whether anybody, in whatever session, waits for this type. */
   hears(type: string): boolean {
-    for (const key of this.#byPlace.keys()) if (key.endsWith(`\0${type}`)) return true
-    return false
+    return this.#byType.has(type)
   }
 
   add(session: string, type: string, waiter: Waiter): void {
@@ -49,16 +49,23 @@ export class WaitIndex {
     const waiters = this.#byPlace.get(key)
     if (waiters === undefined) this.#byPlace.set(key, [waiter])
     else waiters.push(waiter)
-    this.#size++
+    this.#count(type, 1)
   }
 
   remove(session: string, type: string, { row, command }: Waiter): void {
     const key = place(session, type)
     const waiters = this.#byPlace.get(key) ?? []
     const left = waiters.filter((waiter) => waiter.row !== row || waiter.command !== command)
-    this.#size -= waiters.length - left.length
+    this.#count(type, left.length - waiters.length)
     if (left.length === 0) this.#byPlace.delete(key)
     else this.#byPlace.set(key, left)
+  }
+
+  #count(type: string, more: number): void {
+    this.#size += more
+    const count = (this.#byType.get(type) ?? 0) + more
+    if (count === 0) this.#byType.delete(type)
+    else this.#byType.set(type, count)
   }
 }
 

@@ -264,8 +264,8 @@ export class Publisher {
   }
 
   #warnIfUnheard(type: string): void {
-    const { subscriptions, everything, agents } = this.#runtime.state
-    if (subscriptions.has(type) || everything.length > 0 || this.#unheard.has(type)) return
+    const { subscriptions, everything, agents, waits } = this.#runtime.state
+    if (subscriptions.has(type) || everything.length > 0 || waits.hears(type) || this.#unheard.has(type)) return
     this.#unheard.add(type)
     if (agents.some(({ registration }) => registration?.after?.includes(type) === true)) return
     const meant = nearest(type, subscriptions.keys())

@@ -77,6 +77,22 @@ describeOnEachEngine('waiting for an event', (world) => {
     expect((await all(spine, Booked.type))[0]?.data).toEqual({ service: '2' })
   })
 
+  it('nobody is told that an event is unheard while a run waits for its type', async () => {
+    const waiting = agent(
+      'waiting',
+      { on: Inquiry },
+      async (_evt, ctx) => void (await ctx.waitFor(Given, { within: '1h' })),
+    )
+    const spine = await world.open({ agents: [waiting] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' }, { session: 's' })
+    await until(isWaiting(spine))
+    await spine.publish(Given, { by: 'Ann', yes: true }, { session: 's' })
+    await spine.settled(request)
+    expect(world.warnings).toEqual([])
+    await spine.publish(Given, { by: 'Ann', yes: true }, { session: 's' })
+    expect(world.warnings).toEqual([expect.stringContaining("no agent is registered for 'approval.given'")])
+  })
+
   it('compares parts of the data, and looks in its own session only', async () => {
     const picky = agent('picky', { on: Inquiry, emits: [Booked] }, async (_evt, ctx) => {
       const given = await ctx.waitFor(Given, { match: { yes: true }, within: '1h' })
