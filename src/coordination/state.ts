@@ -142,13 +142,7 @@ export type Mark =
   /** A run waits for an event, which may lie in the log already. */
   | { readonly kind: 'waiting'; readonly row: Row; readonly source: Sequence; readonly command: string }
   /** An event came that a run may be waiting for. */
-  | {
-      readonly kind: 'awaited'
-      readonly row: Row
-      readonly source: Sequence
-      readonly command: string
-      readonly record: LogRecord
-    }
+  | { readonly kind: 'awaited'; readonly record: LogRecord }
   /** An agent that was paused may start work again. */
   | { readonly kind: 'resumed'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */

@@ -1,8 +1,10 @@
 /**
- * Who waits for which event, by session and type.
+ * Who waits for which event, by session and type, and by cause where it waits for an answer to one event: an answer finds
+ * its question among ten thousand of its session without looking at the others.
  *
  * W3  The index holds exactly the open waits of open deliveries; it is not encoded, because the journals say it.
  */
+import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Row } from './delivery-table.ts'
@@ -23,9 +25,11 @@ export interface WaitState {
 export interface Waiter {
   readonly row: Row
   readonly command: string
+  /** It is told of what the log holds above this, and looks for itself at what lies below. */
+  readonly since: Sequence
 }
 
-/** Open waits by session and type. */
+/** Open waits. */
 export class WaitIndex {
   readonly #byPlace = new Map<string, Waiter[]>()
   readonly #byType = new Map<string, number>()
@@ -35,8 +39,15 @@ export class WaitIndex {
     return this.#size
   }
 
-  waiting(session: string, type: string): readonly Waiter[] {
-    return this.#byPlace.get(place(session, type)) ?? NOBODY
+  isAwaited({ session, type, cause }: Answer): boolean {
+    return this.#byPlace.has(place(session, type, undefined)) || this.#byPlace.has(place(session, type, cause))
+  }
+
+  /** Those for whom this event may be, that were waiting when it came. */
+  *waiting({ session, type, cause, sequence }: Answer): Iterable<Waiter> {
+    for (const by of [undefined, cause])
+      for (const waiter of this.#byPlace.get(place(session, type, by)) ?? NOBODY)
+        if (waiter.since < sequence) yield waiter
   }
 
   /** Whether anybody, in whatever session, waits for this type. */
@@ -44,21 +55,22 @@ export class WaitIndex {
     return this.#byType.has(type)
   }
 
-  add(session: string, type: string, waiter: Waiter): void {
-    const key = place(session, type)
+  add(session: string, { event, cause }: WaitState, waiter: Waiter): void {
+    const key = place(session, event, cause)
     const waiters = this.#byPlace.get(key)
     if (waiters === undefined) this.#byPlace.set(key, [waiter])
     else waiters.push(waiter)
-    this.#count(type, 1)
+    this.#count(event, 1)
   }
 
-  remove(session: string, type: string, { row, command }: Waiter): void {
-    const key = place(session, type)
-    const waiters = this.#byPlace.get(key) ?? []
-    const left = waiters.filter((waiter) => waiter.row !== row || waiter.command !== command)
-    this.#count(type, left.length - waiters.length)
-    if (left.length === 0) this.#byPlace.delete(key)
-    else this.#byPlace.set(key, left)
+  remove(session: string, { event, cause }: WaitState, row: Row, command: string): void {
+    const key = place(session, event, cause)
+    const waiters = this.#byPlace.get(key)
+    const at = waiters?.findIndex((waiter) => waiter.row === row && waiter.command === command) ?? -1
+    if (waiters === undefined || at === -1) return
+    this.#count(event, -1)
+    if (waiters.length === 1) this.#byPlace.delete(key)
+    else waiters.splice(at, 1)
   }
 
   #count(type: string, more: number): void {
@@ -69,15 +81,18 @@ export class WaitIndex {
   }
 }
 
+/** What of a record decides whom it may concern. */
+type Answer = Pick<LogRecord, 'session' | 'type' | 'cause' | 'sequence'>
+
 const NOBODY: readonly Waiter[] = []
 
 /** No id holds U+0000. */
-function place(session: string, type: string): string {
-  return `${session}\0${type}`
+function place(session: string, type: string, cause: Sequence | undefined): string {
+  return `${session}\0${type}\0${cause ?? ''}`
 }
 
 /** The run is over, or starts anew. */
 export function forgetWaits(state: SpineState, session: string, row: Row, run: RunState): void {
   for (const [command, { wait, ended }] of run.commands)
-    if (wait !== undefined && ended === 0) state.waits.remove(session, wait.event, { row, command })
+    if (wait !== undefined && ended === 0) state.waits.remove(session, wait, row, command)
 }

@@ -42,6 +42,29 @@ describe('a wait', () => {
     expect(told()).toEqual([])
   })
 
+  it('W2 costs one mark an event, however many wait; the index gives those it may be for, that waited when it came', () => {
+    const { log, marks, state } = world()
+    const questions = [0, 1, 2].map((n) => log.event('inquiry.received', { session: `q${n}` }))
+    const runs = questions.map((question) => log.delivery(question, 'clerk'))
+    runs.forEach((run, n) => run.openWait('@wait a#0', 'answer.given', { cause: n === 0 ? 7 : 8 }))
+    const place = { type: 'answer.given', session: 'q1', cause: 8, sequence: state.at + 1 }
+    const waiting = (event: Partial<typeof place>) =>
+      [...state.waits.waiting({ ...place, ...event })].map(({ row }) => state.deliveries.source[row])
+    expect([waiting({}), waiting({ cause: 7 }), waiting({ sequence: questions[0] as number })]).toEqual([
+      [questions[1]],
+      [],
+      [],
+    ])
+    expect([state.waits.hears('answer.given'), state.waits.hears('answer')]).toEqual([true, false])
+    const crowd = [0, 1, 2].map((n) =>
+      log.delivery(log.event('inquiry.received', { session: 's', key: `${n}` }), 'clerk'),
+    )
+    for (const run of crowd) run.openWait('@wait a#0', 'answer.given')
+    marks()
+    log.event('answer.given', { session: 's' })
+    expect(marks().filter(({ kind }) => kind === 'awaited')).toHaveLength(1)
+  })
+
   it('ends once: by its event or by its time, whichever is first on the log', () => {
     for (const ends of [
       ['match', 'expire', 'match'],

@@ -6,7 +6,8 @@
  * its run, and is set aside with it in the dead letters.
  *
  * W1  The fold never looks into an event: it tells who might be waiting for it, and the owner records what it found.
- * W2  Every event that follows the opening is told to every open wait of its session and type, so none is lost.
+ * W2  Every event that follows the opening of a wait of its session and type is marked, once however many they are: whoever
+ *     reads the marks asks the index for whom it may be. So none is lost.
  * W3  in `wait-index.ts`.
  * W4  What a wait has taken, the same agent is not given a second time, unless it has begun with it already.
  */
@@ -32,24 +33,22 @@ export function openWait(state: SpineState, row: Row, run: RunState, record: Log
 export function beginWait(state: SpineState, row: Row, name: string, { wait, due }: Command): void {
   if (wait === undefined) return
   const source = state.deliveries.source[row] as Sequence
-  state.waits.add(state.deliveries.session[row] as string, wait.event, { row, command: name })
+  // The record that opens it is not folded to its end yet: nothing that is to be waited for lies between.
+  state.waits.add(state.deliveries.session[row] as string, wait, { row, command: name, since: state.at })
   if (due !== 0) state.due?.push({ at: due, kind: 'timer', row, source, name })
   state.marks?.push({ kind: 'waiting', row, source, command: name })
 }
 
 /** W2 */
 export function tellWaiters(state: SpineState, record: LogRecord): void {
-  if (state.marks === undefined) return
-  const { deliveries, marks } = state
-  for (const { row, command } of state.waits.waiting(record.session, record.type))
-    marks.push({ kind: 'awaited', row, source: deliveries.source[row] as Sequence, command, record })
+  if (state.marks !== undefined && state.waits.isAwaited(record)) state.marks.push({ kind: 'awaited', record })
 }
 
 export function endWait(state: SpineState, row: Row, record: LogRecord): void {
   const { command: name } = record.data as unknown as SystemData<'spine.wait.matched'>
   const command = state.runs.get(row)?.commands.get(name)
   if (command?.wait === undefined || command.ended !== 0) return
-  state.waits.remove(state.deliveries.session[row] as string, command.wait.event, { row, command: name })
+  state.waits.remove(state.deliveries.session[row] as string, command.wait, row, name)
   endCommand(state, row, name, command, record, true)
 }
 

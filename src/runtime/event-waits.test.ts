@@ -83,7 +83,7 @@ describe('V4 a wait whose time is up', () => {
   it('is answered by what the fold was still to come to', async () => {
     const known = overdue({
       passing: async () => {
-        known.waits.came(known.place, answer)
+        known.waits.came({ ...answer, session: 's', sequence: 99 })
         return true
       },
     })

@@ -77,11 +77,18 @@ export class EventWaits {
     while (!this.#host.isClosed && this.#looks < LOOKS_MAX && this.#next < this.#queue.length) void this.#lookInTurn()
   }
 
-  /** An event of the session and type has been folded. */
-  came(place: WaitPlace, record: LogRecord): void {
-    const kept = this.#looking.get(nameOf(place))
-    if (kept !== undefined) kept.push(record)
-    else this.#consider(place, record)
+  /** An event has been folded that someone may be waiting for. */
+  came(record: LogRecord): void {
+    const { waits, deliveries } = this.#host.state
+    for (const { row, command } of waits.waiting(record)) {
+      const place = { row, source: deliveries.source[row] as Sequence, command }
+      // First, because most waits of a crowded session are for other events.
+      const wait = this.#waitOf(place)
+      if (wait === undefined || !isFor(wait, record)) continue
+      const kept = this.#looking.get(nameOf(place))
+      if (kept !== undefined) kept.push(record)
+      else this.#consider(place, record)
+    }
   }
 
   /** The time of a wait is up; `end` writes so, unless an answer is found. */

@@ -410,7 +410,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
       else if (mark.kind === 'held') this.#lookUps.add([mark])
       else if (mark.kind === 'waiting') this.#waits.look([mark])
-      else if (mark.kind === 'awaited') this.#waits.came(mark, mark.record)
+      else if (mark.kind === 'awaited') this.#waits.came(mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
     }

@@ -1,7 +1,12 @@
 import { expect, it } from 'vitest'
 import { KillMoments } from './kill-moments.ts'
 
-const all = (moments: KillMoments) => Array.from({ length: 200 }, () => moments.take())
+/** Of processes that settle a turn each. */
+const all = (moments: KillMoments) =>
+  Array.from({ length: 200 }, () => {
+    moments.progressed()
+    return moments.take()
+  })
 
 it('gives so many moments in both phases, the same for the same seed, and others for another', () => {
   const moments = all(new KillMoments(150, 'a'))
@@ -18,4 +23,14 @@ it('spreads those of the start over the time that starting takes here', () => {
   const delays = all(moments).map((moment) => (moment?.phase === 'starting' ? moment.delayMs : 0))
   expect(Math.max(...delays)).toBeGreaterThan(9_000)
   expect(Math.max(...delays)).toBeLessThan(10_000)
+})
+
+it('lets the third process in a row settle a turn first', () => {
+  const moments = new KillMoments(200, 'a')
+  for (let round = 0; round < 20; round++) {
+    const phases = [moments.take(), moments.take(), moments.take(), moments.take()].map((moment) => moment?.phase)
+    expect(phases.slice(2)).toEqual(['progressing', 'progressing'])
+    expect(phases.slice(0, 2)).not.toContain('progressing')
+    moments.progressed()
+  }
 })

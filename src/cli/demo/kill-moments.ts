@@ -2,8 +2,11 @@
 import { fraction, seededRandom } from '../../kernel/random.ts'
 
 export interface KillMoment {
-  /** `starting`: counted from the start of the process; `working`: from the moment when its spine is open. */
-  readonly phase: 'starting' | 'working'
+  /**
+   * From when on it is counted. `starting`: from the start of the process; `working`: from the moment when its spine is
+   * open; `progressing`: from the first turn that it settles.
+   */
+  readonly phase: 'starting' | 'working' | 'progressing'
   readonly delayMs: number
 }
 
@@ -13,11 +16,17 @@ const STARTING_MS = 300
 const WORKING_MS = 400
 /** How many of the kills come before the spine is open. */
 const STARTING_SHARE = 0.3
+/**
+ * So many processes in a row may be killed before they settled a turn. Work that takes down five of them, three while it
+ * runs alone, is given up as a crash loop; on a slow machine chance would look just like that.
+ */
+const FRUITLESS_MAX = 2
 
 export class KillMoments {
   readonly #random: ReturnType<typeof seededRandom>
   #left: number
   #startingMs = STARTING_MS
+  #fruitless = 0
 
   constructor(kills: number, seed: string) {
     this.#random = seededRandom(seed)
@@ -28,8 +37,15 @@ export class KillMoments {
   take(): KillMoment | undefined {
     if (this.#left === 0) return undefined
     this.#left--
-    const phase = fraction(this.#random) < STARTING_SHARE ? 'starting' : 'working'
+    const byChance = fraction(this.#random) < STARTING_SHARE ? 'starting' : 'working'
+    const phase = this.#fruitless >= FRUITLESS_MAX ? 'progressing' : byChance
+    this.#fruitless++
     return { phase, delayMs: fraction(this.#random) * (phase === 'starting' ? this.#startingMs : WORKING_MS) }
+  }
+
+  /** A process has settled a turn. */
+  progressed(): void {
+    this.#fruitless = 0
   }
 
   /** So long the last one took until its spine was open. */

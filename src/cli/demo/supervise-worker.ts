@@ -95,6 +95,8 @@ class WorkingLife {
         break
       case 'settled':
         this.#tellRecovery(scoreboard.settled(message))
+        moments?.progressed()
+        if (this.#killTimer === undefined) this.#killIn('progressing')
         display.progress(() => describeProgress(scoreboard))
         if (this.#killTimer === undefined && plan.takeDue(scoreboard.settledTurns)) this.#orderKill()
         break
