@@ -46,7 +46,7 @@ describe('a wait', () => {
     const { log, marks, state } = world()
     const questions = [0, 1, 2].map((n) => log.event('inquiry.received', { session: `q${n}` }))
     const runs = questions.map((question) => log.delivery(question, 'clerk'))
-    runs.forEach((run, n) => run.openWait('@wait a#0', 'answer.given', { cause: n === 0 ? 7 : 8 }))
+    for (const [n, run] of runs.entries()) run.openWait('@wait a#0', 'answer.given', { cause: n === 0 ? 7 : 8 })
     const place = { type: 'answer.given', session: 'q1', cause: 8, sequence: state.at + 1 }
     const waiting = (event: Partial<typeof place>) =>
       [...state.waits.waiting({ ...place, ...event })].map(({ row }) => state.deliveries.source[row])
