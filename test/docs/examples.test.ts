@@ -56,7 +56,7 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     '  Nobody answered for Bob: on to the head of support.',
     'Checked: Ann, Bob. Paid: Ann.',
   ],
-  '08-cancel': [
+  '12-cancel': [
     'A trip to Rome, cancelled:',
     '  hotel: the search was told to stop',
     '  The request is cancelled.',
@@ -66,7 +66,7 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     '  The request is open. Nobody hosts: rail',
     '  The request is expired.',
   ],
-  '09-operations': [
+  '13-operations': [
     '  open; offering: held, held until customer.known',
     'The server is back:',
     '  sent: a kettle for 30 euros',

@@ -4,7 +4,7 @@
  * A trip is planned by several agents that call each other. The customer changes her mind: one cancel ends everything that
  * is open of her request, the step that runs is told to stop, and a payment that has begun is finished and recorded. A
  * second trip has a deadline, and an agent that nobody hosts: it expires all the same. Run it with
- * `npm run example -- 08-cancel`.
+ * `npm run example -- 12-cancel`.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { agent, createSpine, event } from 'event-spine'

@@ -3,7 +3,7 @@
  *
  * Offers are only made once the customer is known (`after`), a customer who clicks twice is served once (`dedupe`), an
  * audit hears everything and holds nobody (`on: '*'`, `observes`), and an agent is paused while its mail server is repaired.
- * `settled` says at every point what is waited for. Run it with `npm run example -- 09-operations`.
+ * `settled` says at every point what is waited for. Run it with `npm run example -- 13-operations`.
  */
 import { agent, createSpine, event } from 'event-spine'
 import { memory } from 'event-spine/memory'
