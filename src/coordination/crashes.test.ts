@@ -112,3 +112,17 @@ describe('K3: progress', () => {
     expect([crashes(source), mode(source)]).toEqual([0, 'careful'])
   })
 })
+
+describe('K4: coming to rest', () => {
+  it('clears the count: a caller that waits through the deaths of others is no suspect', () => {
+    const { log, event, crashes, isLoop } = world()
+    const source = event('a')
+    const run = log.delivery(source, 'inquiry')
+    for (let life = 0; life < 20; life++) {
+      run.start()
+      if (life % 3 === 2) run.rest()
+      log.claim(`life ${life}`)
+    }
+    expect([crashes(source), isLoop(source)]).toEqual([2, false])
+  })
+})

@@ -8,6 +8,8 @@
  * K1  Only what the log says was started counts a crash; a run that waits for the log (call, timer) is not started.
  * K2  A crash beside others never kills: death takes `crashesAloneMax` crashes of a run that had its process to itself.
  * K3  Progress clears the count: an outcome on the log that was not there before means that this code did not crash.
+ * K4  So does coming to rest: a run that was entered, and waits for the log again, has done all that it does before the next
+ *     outcome. Else a caller that waits through many deaths of others would be a suspect in the end.
  */
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
@@ -48,6 +50,7 @@ function setStarted(state: SpineState, events: readonly number[], agents: readon
     const row = agent === undefined ? 0 : state.deliveries.find(source, agent)
     if (row === 0) continue
     state.deliveries.started[row] = started
+    if (started === 0) state.deliveries.crashes[row] = 0
     state.deliveries.began[row] = 1
   }
 }

@@ -192,10 +192,11 @@ export class Runtime implements RunHost {
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
     const { ready, crashLoops, waitingCalls, held, late, waits } = takeOver(this.state)
+    // First, because what comes from here on must not be taken before what came earlier.
+    this.#waits.look(waits)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
     this.#lookUps.add(held)
-    this.#waits.look(waits)
     for (const place of late) this.#owner.cancelLate(place)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()

@@ -275,6 +275,12 @@ export class DeliveryRecords {
     return this.#log.record('spine.runs.started', { events: [this.source], agents: [this.agent] })
   }
 
+  /** Its handler waits for the log, though it was named as started. */
+  rest(): number {
+    const [suspendedEvents, suspendedAgents] = [[this.source], [this.agent]]
+    return this.#log.record('spine.runs.started', { events: [], agents: [], suspendedEvents, suspendedAgents })
+  }
+
   restart(generation: number): number {
     return this.#tell('spine.delivery.restarted', { generation, why: 'asked for' })
   }

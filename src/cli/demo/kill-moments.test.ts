@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { KillMoments } from './kill-moments.ts'
 
-/** Of processes that settle a turn each. */
+/** Of processes that get on. */
 const all = (moments: KillMoments) =>
   Array.from({ length: 200 }, () => {
     moments.progressed()
@@ -25,7 +25,7 @@ it('spreads those of the start over the time that starting takes here', () => {
   expect(Math.max(...delays)).toBeLessThan(10_000)
 })
 
-it('lets the third process in a row settle a turn first', () => {
+it('lets the third process in a row get on first', () => {
   const moments = new KillMoments(200, 'a')
   for (let round = 0; round < 20; round++) {
     const phases = [moments.take(), moments.take(), moments.take(), moments.take()].map((moment) => moment?.phase)

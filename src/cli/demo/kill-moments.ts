@@ -4,7 +4,7 @@ import { fraction, seededRandom } from '../../kernel/random.ts'
 export interface KillMoment {
   /**
    * From when on it is counted. `starting`: from the start of the process; `working`: from the moment when its spine is
-   * open; `progressing`: from the first turn that it settles.
+   * open; `progressing`: from the first work that it ends.
    */
   readonly phase: 'starting' | 'working' | 'progressing'
   readonly delayMs: number
@@ -17,7 +17,7 @@ const WORKING_MS = 400
 /** How many of the kills come before the spine is open. */
 const STARTING_SHARE = 0.3
 /**
- * So many processes in a row may be killed before they settled a turn. Work that takes down five of them, three while it
+ * So many processes in a row may be killed before they ended any work. Work that takes down five of them, three while it
  * runs alone, is given up as a crash loop; on a slow machine chance would look just like that.
  */
 const FRUITLESS_MAX = 2
@@ -43,7 +43,7 @@ export class KillMoments {
     return { phase, delayMs: fraction(this.#random) * (phase === 'starting' ? this.#startingMs : WORKING_MS) }
   }
 
-  /** A process has settled a turn. */
+  /** A process has ended some work. */
   progressed(): void {
     this.#fruitless = 0
   }

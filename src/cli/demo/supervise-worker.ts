@@ -90,13 +90,15 @@ class WorkingLife {
         moments?.started(performance.now() - this.#startedAt)
         this.#killIn('working')
         break
+      case 'progressing':
+        moments?.progressed()
+        this.#killIn('progressing')
+        break
       case 'resumed':
         scoreboard.resumed(message.dialogue, message.turns)
         break
       case 'settled':
         this.#tellRecovery(scoreboard.settled(message))
-        moments?.progressed()
-        if (this.#killTimer === undefined) this.#killIn('progressing')
         display.progress(() => describeProgress(scoreboard))
         if (this.#killTimer === undefined && plan.takeDue(scoreboard.settledTurns)) this.#orderKill()
         break

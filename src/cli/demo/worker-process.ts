@@ -30,6 +30,8 @@ export interface WorkerProcessConfig {
 
 export type WorkerMessage =
   | { readonly kind: 'ready' }
+  /** An agent has ended some work in this process. */
+  | { readonly kind: 'progressing' }
   | { readonly kind: 'resumed'; readonly dialogue: string; readonly turns: number }
   | ({ readonly kind: 'settled' } & PlayedTurn)
   | { readonly kind: 'shown'; readonly dialogue: string; readonly turn: number; readonly lines: readonly string[] }
@@ -62,9 +64,19 @@ async function work(): Promise<void> {
   const think = () => pauseFor(latencyMs(config.modelLatency, 'a person'))
   const helpDesk = staffHelpDesk({ spine, think })
   void tell({ kind: 'ready' })
-  await Promise.race([helpDesk, play(spine, dialogues)])
+  await Promise.race([helpDesk, play(spine, dialogues), tellProgress(spine)])
   await tell(await finish(spine))
   await spine.close()
+}
+
+/** Never resolves: it only tells. */
+async function tellProgress(spine: Spine): Promise<never> {
+  for await (const { type } of spine.log.tail()) {
+    if (type !== 'spine.delivery.completed') continue
+    void tell({ kind: 'progressing' })
+    break
+  }
+  return new Promise(() => {})
 }
 
 async function play(spine: Spine, dialogues: readonly Dialogue[]): Promise<void> {
