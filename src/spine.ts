@@ -8,6 +8,7 @@ import type { Directed } from './agent/context.ts'
 import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf } from './agent/event-type.ts'
 import type { SpineState } from './coordination/state.ts'
 import type { Engine } from './engine/engine.ts'
+import type { Priority } from './event/priority.ts'
 import type { LogRecord } from './event/record.ts'
 import { assert } from './kernel/assert.ts'
 import type { Clock } from './kernel/clock.ts'
@@ -33,6 +34,12 @@ export interface SpineOptions {
   readonly engine?: Engine
   /** The agents that this process hosts. References have no handler and do not belong here. */
   readonly agents: readonly AnyAgent[]
+  /**
+   * Slots that agents share, by name: `{ model: 8 }` lets 8 handlers with `pool: 'model'` run at once in this process. More
+   * urgent work takes them from less urgent work. An agent without `pool` is in `'default'`, which has 64 unless it is named
+   * here. 1 to 10,000 each, at most 64 pools.
+   */
+  readonly pools?: { readonly [name: string]: number }
   /** Where warnings go. Default: one line each to stderr. */
   readonly logger?: Logger
   readonly clock?: Clock
@@ -104,6 +111,14 @@ export interface Spine {
     /** One record ends all that is open; a step with `effect` that has started is finished first. Twice is fine. */
     cancel(id: string, why: string): Promise<void>
     /**
+     * Gives the request another class: what is open of it, queued or running, and what will follow, except for agents that
+     * have a `priority` of their own. A record; what others inherited from it stays with them until they end. Nothing open:
+     * nothing happens.
+     *
+     * @throws SPINE_REQUEST_UNKNOWN, SPINE_OPTION_INVALID
+     */
+    setPriority(id: string, priority: Priority, why?: string): Promise<void>
+    /**
      * Starts over the runs of the request that stand paused, after a `SPINE_REPLAY_MISMATCH` say: each begins from the top
      * on a new basis, with nothing kept of its journal but the effects that had started. Returns their ids.
      *
@@ -166,6 +181,7 @@ export async function openSpine(
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom(),
     interception,
+    pools: options.pools,
   })
   await engine.open()
   try {
@@ -223,6 +239,7 @@ function spineOf(runtime: Runtime): Spine {
     requests: {
       get: (id) => requests.get(id),
       cancel: (id, why) => requests.cancel(id, why),
+      setPriority: (id, priority, why) => requests.setPriority(id, priority, why),
       restart: (id, why) => requests.restart(id, why),
     },
     deadLetters: {

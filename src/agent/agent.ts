@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { durationMs, type Duration } from '../kernel/duration.ts'
+import { isPriority, PRIORITIES, type Priority } from '../event/priority.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Context, Handoff } from './context.ts'
@@ -8,6 +9,10 @@ import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
 import type { Json } from '../kernel/json.ts'
 
 export type Order = 'session' | 'key' | 'none'
+export interface PreemptOptions {
+  readonly at?: 'signal' | 'step' | 'never'
+  readonly then?: 'resume' | 'restart'
+}
 export type OnFailure = 'skip' | 'block' | 'park'
 
 interface CommonOptions {
@@ -39,6 +44,20 @@ interface CommonOptions {
    * wait instead: they never block who sends them. Default 10,000, bounds 1 to 1,000,000.
    */
   readonly maxPending?: number
+  /** The class of all work of this agent, and of what it emits and calls. Default: what the work inherits. */
+  readonly priority?: Priority
+  /**
+   * The pool of slots that it runs in: see `pools` of createSpine. More urgent work takes slots from less urgent work of the
+   * same pool only. Default `'default'`.
+   */
+  readonly pool?: string
+  /**
+   * How a run makes room for more urgent work when every slot is taken. `at: 'signal'` (default): at once, the signal of its
+   * steps fires. `'step'`: before its next step. `'never'`. `then: 'resume'` (default): it goes on from its journal, and joins
+   * a step that still runs. `'restart'`: from the top, on what the log holds then. A step with `effect` is always finished
+   * first. After 3 times a run keeps its slot.
+   */
+  readonly preempt?: PreemptOptions
   /**
    * Names what the work is about: `(evt) => evt.data.orderId`. Asked once, before a delivery starts, and recorded: the second
    * delivery of this agent with the same key is skipped, for the life of the log, whatever became of the first. A call that is
@@ -317,8 +336,25 @@ function checkOptions(name: string, options: AnyOptions): void {
   }
   if (options.dedupe !== undefined && typeof options.dedupe !== 'function')
     throw invalid(`${what}: dedupe is not a function.`, 'Write dedupe: (evt) => evt.data.orderId.', options.dedupe)
+  if (options.priority !== undefined && !isPriority(options.priority))
+    throw invalid(
+      `${what}: there is no priority ${JSON.stringify(options.priority)}.`,
+      `Use one of ${PRIORITIES.map((priority) => `'${priority}'`).join(', ')}.`,
+      options.priority,
+    )
+  if (options.pool !== undefined && (typeof options.pool !== 'string' || options.pool === ''))
+    throw invalid(`${what}: pool is no name.`, "Use a name that createSpine({ pools }) has, or 'default'.", options.pool)
+  checkPreempt(what, options.preempt)
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)
+}
+
+function checkPreempt(what: string, preempt: PreemptOptions | undefined): void {
+  const { at = 'signal', then = 'resume' } = preempt ?? {}
+  if (!['signal', 'step', 'never'].includes(at))
+    throw invalid(`${what}: preempt.at '${at}' is unknown.`, "Use 'signal', 'step' or 'never'.", at)
+  if (!['resume', 'restart'].includes(then))
+    throw invalid(`${what}: preempt.then '${then}' is unknown.`, "Use 'resume' or 'restart'.", then)
 }
 
 function requireWholeNumber(value: number, max: number, what: string): void {

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Priority } from '../event/priority.ts'
 import type { Duration } from '../kernel/duration.ts'
 import type { Json } from '../kernel/json.ts'
 import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf, SpineEvent } from './event-type.ts'
@@ -7,7 +8,7 @@ import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.
 
 /** What a step's function is given. */
 export interface StepContext {
-  /** Fires when the result is no longer wanted: timeout, cancel, shutdown. Hand it to `fetch`, to a model SDK, … */
+  /** Fires when the result is no longer wanted: timeout, cancel, preemption, shutdown. Hand it to `fetch`, to a model SDK, … */
   readonly signal: AbortSignal
   /** The same for every try of this step, also after a crash. Hand it to the service that you call. */
   readonly idempotencyKey: string
@@ -46,6 +47,8 @@ export interface WaitForOptions<Match = { readonly [key: string]: Json }> {
 }
 
 export interface CallOptions {
+  /** The class of the work. Default: that of the caller. While the caller waits, it is never less urgent than that. */
+  readonly priority?: Priority
   /** The reply must come within this time; else the work is expired and the call rejects. */
   readonly within?: Duration
   /** Default: the session of the caller. */
@@ -227,9 +230,11 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   readonly request: SpineEvent
   /** When the request expires; `undefined` without a deadline. */
   readonly deadline: Date | undefined
+  /** How urgent this work is. What waits for it may be more urgent, and is not told here. */
+  readonly priority: Priority
   /** Distance of this run from the root of the request. */
   readonly hops: number
-  /** Fires when the run should stop: timeout, cancel, shutdown. */
+  /** Fires when the run should stop: timeout, cancel, preemption, shutdown. */
   readonly signal: AbortSignal
   /** 1 for the first attempt. */
   readonly attempt: number

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Priority } from '../event/priority.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
@@ -16,6 +17,8 @@ export interface SpineEvent<Type extends string = string, Data = unknown> {
   readonly cause: number
   /** Name of the agent that emitted it; `undefined` when it was published from outside. */
   readonly source: string | undefined
+  /** How urgent the work is that it leads to. */
+  readonly priority: Priority
   readonly data: Data
 }
 

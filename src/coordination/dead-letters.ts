@@ -7,6 +7,7 @@
  * J3  What is redriven from a held key stands before everything of that key that came later.
  */
 import type { SystemData } from '../event/catalogue.ts'
+import { headerPriority } from '../event/priority.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { endDelivery, forgetFailures, LOOKING_ON, makeReady, openDelivery } from './deliveries.ts'
@@ -37,6 +38,7 @@ export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
     key: record.key,
     orderKey,
     hops: record.hops,
+    priority: deliveries.priority[row] as number,
     sequence: record.sequence,
     run,
     join: state.joins.of(row),
@@ -139,13 +141,13 @@ function wakeHead(state: SpineState, agent: AgentState, key: string): void {
 /** `first`: before all others of the key that its death held. */
 function reopen(state: SpineState, id: string, letter: DeadLetterState, first = false): void {
   dropLetter(state, id, letter)
-  const { source, agent, type, run, request, session, key, hops, join, observes = false } = letter
+  const { source, agent, type, run, request, session, key, hops, join, observes = false, priority } = letter
   // A rename may have brought the same work here meanwhile (L1).
   if (state.deliveries.find(source, agent) !== 0) return
   const row = openDelivery(
     state,
     {
-      source: { sequence: source, request, session, key, hops },
+      source: { sequence: source, request, session, key, hops, priority: headerPriority(priority) },
       agent,
       type,
       caller: 0,

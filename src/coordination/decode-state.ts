@@ -4,6 +4,7 @@
  * Not its job: checking what it reads. A snapshot is written by this library under a name that says by which version.
  */
 import type { SystemData } from '../event/catalogue.ts'
+import { NORMAL } from '../event/priority.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { addLetter } from './dead-letters.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
@@ -17,14 +18,15 @@ import type { WaitState } from './wait-index.ts'
 import { beginWait } from './waits.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 2
+export const STATE_VERSION = 3
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
   const state = initialState()
   state.at = from.at
   for (const agent of from.agents) readAgent(state, agent)
-  for (const request of from.requests) state.requests.add(request.id, request.deadline)
+  for (const { id, deadline, priority = 0 } of from.requests)
+    state.requests.priority[state.requests.add(id, deadline)] = priority
   readDeliveries(state, from.deliveries)
   for (const { request, agents } of from.joinsFired)
     for (const agent of agents) state.joins.remember(targetIndex(state, agent), request)
@@ -39,9 +41,9 @@ export function decodeState(encoded: string): SpineState {
     const run = letter.run === null ? undefined : readRun(letter.run, new Map())
     const type = letter.type === '' ? 0 : typeIndex(state, letter.type)
     const join = letter.join === null ? undefined : readRound(letter.join, letter.source)
-    const { observes } = letter
+    const { observes, priority = NORMAL } = letter
     addLetter(state, letter.id, {
-      ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes },
+      ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes, priority },
     })
   }
   for (const { lane, ...rest } of from.lanes) state.lanes.set(lane, rest)
@@ -100,6 +102,9 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   deliveries.deadline[row] = from.deadline
   deliveries.call[row] = from.call
   deliveries.observes[row] = from.observes ? 1 : 0
+  deliveries.priority[row] = from.priority ?? NORMAL
+  deliveries.urgency[row] = from.urgency ?? NORMAL
+  deliveries.preemptions[row] = from.preemptions ?? 0
   deliveries.request[row] = slot
   if (from.observes) requests.watching[slot] = (requests.watching[slot] as number) + 1
   else {

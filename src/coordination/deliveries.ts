@@ -14,11 +14,12 @@ import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
+import { classify, urgeQueue } from './urgency.ts'
 import { forgetWaits } from './wait-index.ts'
 
 export interface Opening {
   /** The record that opens it; its header gives session, request, key, hops and deadline. */
-  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline' | 'due'>
+  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline' | 'due' | 'priority'>
   readonly agent: number
   /** Index of the event type; 0 for directed work. */
   readonly type: number
@@ -70,6 +71,7 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   agent.open++
   if (observes) watchRequest(state, row, source)
   else joinRequest(state, row, source)
+  classify(state, row, source)
   if (terms?.joining === true) {
     deliveries.status[row] = STATUS.joining
     return row
@@ -153,8 +155,13 @@ export function lineUp(state: SpineState, agent: AgentState, row: Row, firstOf?:
   const { deliveries } = state
   const key = deliveries.key[row] as string
   deliveries.status[row] = STATUS.queued
-  if (key !== '' && key === firstOf) deliveries.enqueueFirst(agent.keys, row)
-  else if (key === '' || (deliveries.enqueue(agent.keys, row) && !isBlocked(agent, key))) makeReady(state, row)
+  if (key === '') {
+    makeReady(state, row)
+    return
+  }
+  const isHead = key === firstOf ? deliveries.enqueueFirst(agent.keys, row) : deliveries.enqueue(agent.keys, row)
+  urgeQueue(state, row)
+  if (isHead && !isBlocked(agent, key)) makeReady(state, row)
 }
 
 export function isBlocked(agent: AgentState, key: string): boolean {
@@ -292,8 +299,8 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
 
 /** The end of a delivery carries the hops of that delivery; what a handoff opens is one hop further. */
 function withHop(record: LogRecord): Opening['source'] {
-  const { sequence, session, request, key, hops, deadline } = record
-  return { sequence, session, request, key, hops: hops + 1, ...(deadline === undefined ? {} : { deadline }) }
+  const { sequence, session, request, key, hops, deadline, priority } = record
+  return { sequence, session, request, key, hops: hops + 1, deadline, priority }
 }
 
 export function runOf(state: SpineState, row: Row): RunState {

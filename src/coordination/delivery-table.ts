@@ -51,6 +51,12 @@ export class DeliveryTable {
   generation: Uint16Array = new Uint16Array(ROWS_AT_FIRST)
   /** 1 for one that only looks on: its request does not wait for it, and does not end it. */
   observes: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** Its class: place in `PRIORITIES`. */
+  priority: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** As `priority`, or less when something more urgent waits for it (urgency.ts). */
+  urgency: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** How often it made room for more urgent work. */
+  preemptions: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** When a `backoff` ends, or the time of a `joining` is up, absolute ms. */
   due: Float64Array = new Float64Array(ROWS_AT_FIRST)
   /** Absolute ms after which it may not start or go on; 0 for none. */
@@ -93,6 +99,7 @@ export class DeliveryTable {
     this.crashes[row] = 0
     this.generation[row] = 0
     this.observes[row] = 0
+    this.preemptions[row] = 0
     this.#sibling[row] = this.#bySource.get(source) ?? 0
     this.#bySource.set(source, row)
     return row
@@ -124,8 +131,8 @@ export class DeliveryTable {
     for (let row = 1; row < this.#used; row++) if (this.status[row] !== STATUS.free) yield row
   }
 
-  /** Puts a row before all others of its key. Only for a queue whose head has not begun (D2). */
-  enqueueFirst(heads: Map<string, Row>, row: Row): void {
+  /** Puts a row before all others of its key, which is woken by whoever did so. Only where no head has begun (D2). */
+  enqueueFirst(heads: Map<string, Row>, row: Row): false {
     const key = this.key[row] as string
     const head = heads.get(key) ?? 0
     heads.set(key, row)
@@ -133,6 +140,7 @@ export class DeliveryTable {
     this.#keyNext[row] = head
     this.#keyLast[row] = head === 0 ? row : (this.#keyLast[head] as Row)
     if (head !== 0) this.#keyPrevious[head] = row
+    return false
   }
 
   /** Puts a row into the queue of its key. Returns whether it is the head and so may run. */
@@ -182,6 +190,11 @@ export class DeliveryTable {
   /** The next row in the queue of the same key. */
   nextOfKey(row: Row): Row {
     return this.#keyNext[row] as Row
+  }
+
+  /** The row before it in the queue of the same key; 0 for the head. */
+  previousOfKey(row: Row): Row {
+    return this.#keyPrevious[row] as Row
   }
 
   /** Puts a row behind all others of its key, whatever their sources: for a queue whose order is known. */
@@ -257,6 +270,9 @@ export class DeliveryTable {
     this.crashes = copyInto(new Uint8Array(rows), this.crashes)
     this.generation = u16(this.generation)
     this.observes = copyInto(new Uint8Array(rows), this.observes)
+    this.priority = copyInto(new Uint8Array(rows), this.priority)
+    this.urgency = copyInto(new Uint8Array(rows), this.urgency)
+    this.preemptions = copyInto(new Uint8Array(rows), this.preemptions)
     this.due = f64(this.due)
     this.deadline = f64(this.deadline)
     this.caller = u32(this.caller)

@@ -4,6 +4,7 @@
  *
  * S4  It holds all of the state: what is folded after it is the same, whether the state was read back or never written.
  */
+import { NORMAL } from '../event/priority.ts'
 import { type Json, withSortedKeys } from '../kernel/json.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { JoinRound } from './join-rounds.ts'
@@ -35,6 +36,7 @@ function stateJson(state: SpineState) {
         id: state.requests.id[slot] as string,
         open: state.requests.open[slot] as number,
         deadline: state.requests.deadline[slot] as number,
+        ...unless(0, 'priority', state.requests.priority[slot] as number),
       }))
       .sort(byText('id')),
     // Of requests whose rounds are remembered; the others are left out.
@@ -55,6 +57,7 @@ function stateJson(state: SpineState) {
         session: letter.session,
         key: letter.key,
         hops: letter.hops,
+        ...unless(NORMAL, 'priority', letter.priority),
         orderKey: letter.orderKey,
         observes: letter.observes === true,
         join: roundJson(letter.join),
@@ -65,6 +68,11 @@ function stateJson(state: SpineState) {
       .map(([lane, { claimed, owner, released, careful }]) => ({ lane, claimed, owner, released, careful }))
       .sort(byText('lane')),
   }
+}
+
+/** Left out where it says nothing, which is nearly everywhere. */
+function unless<Name extends string>(usual: number, name: Name, value: number) {
+  return (value === usual ? {} : { [name]: value }) as { readonly [Key in Name]?: number }
 }
 
 /** Where each row stands in the queue of its key, 0 for the head. */
@@ -117,6 +125,9 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     caller: rowId(state, deliveries.caller[row] as Row),
     call: deliveries.call[row] as number,
     observes: deliveries.observes[row] === 1,
+    ...unless(NORMAL, 'priority', deliveries.priority[row] as number),
+    ...unless(NORMAL, 'urgency', deliveries.urgency[row] as number),
+    ...unless(0, 'preemptions', deliveries.preemptions[row] as number),
     join: roundJson(state.joins.of(row)),
     missing: [...state.held.missingOf(row)].sort(),
     run: runJson(state, state.runs.get(row)),

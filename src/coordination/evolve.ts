@@ -25,6 +25,7 @@ import { registerAgent, removeAgent, renameAgent, targetIndex } from './registra
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 import { openOnTerms, tellWhoHearsEverything } from './terms.ts'
+import { foldPreempted, foldPrioritized } from './urgency.ts'
 import { endWait, foldTaken, openWait, tellWaiters } from './waits.ts'
 
 export function evolve(state: SpineState, record: LogRecord): void {
@@ -186,6 +187,11 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     // Two who restart the same run at once restart it once.
     if (generation > (state.deliveries.generation[row] as number)) restartRun(state, row, record, generation)
   }),
+  'spine.request.prioritized': foldPrioritized,
+  'spine.delivery.preempted': aboutDelivery((state, row, record) => {
+    if (dataOf(record, 'spine.delivery.preempted').basis !== undefined) standing(state, row, record)
+    foldPreempted(state, row, record)
+  }),
   'spine.delivery.redriven': foldRedriven,
   'spine.delivery.discarded': foldDiscarded,
 }
@@ -194,7 +200,9 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
 export const FOLDED_TYPES: readonly string[] = Object.keys(FOLDS)
 
 function foldStepRecorded(state: SpineState, row: Row, record: LogRecord): void {
-  const { command: name, error } = dataOf(record, 'spine.step.recorded')
+  const { command: name, error, generation } = dataOf(record, 'spine.step.recorded')
+  // Of a step that outlived the generation it was asked in.
+  if (generation !== undefined && generation !== state.deliveries.generation[row]) return
   const run = standing(state, row, record)
   const known = run.commands.get(name)
   if (known !== undefined && known.ended !== 0) return

@@ -14,6 +14,7 @@ import { askForLess } from './after.ts'
 import { moveRound } from './join.ts'
 import type { AgentState, SpineState } from './state.ts'
 import { applyTerms, EVERYTHING, typeIndex } from './terms.ts'
+import { urgeQueue } from './urgency.ts'
 
 /** The index of an agent that is named as a target, whether it was ever registered or not. */
 export function targetIndex(state: SpineState, name: string): number {
@@ -140,6 +141,7 @@ function move(state: SpineState, row: Row, from: AgentState, to: AgentState, ind
   from.open--
   to.open++
   const behind = ordered && (!deliveries.enqueue(to.keys, row) || isBlocked(to, deliveries.key[row] as string))
+  if (ordered) urgeQueue(state, row)
   if (behind) deliveries.status[row] = STATUS.queued
   else if (deliveries.status[row] !== STATUS.backoff && deliveries.status[row] !== STATUS.delayed) makeReady(state, row)
 }

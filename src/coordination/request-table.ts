@@ -23,6 +23,8 @@ export class RequestTable {
   first: Uint32Array = new Uint32Array(SLOTS_AT_FIRST)
   /** Absolute ms; 0 for none. Known while the work that the root opened goes on. */
   deadline: Float64Array = new Float64Array(SLOTS_AT_FIRST)
+  /** What someone gave it since it was opened: 1 + place in `PRIORITIES`, 0 for nothing. Known while it is open. */
+  priority: Uint8Array = new Uint8Array(SLOTS_AT_FIRST)
   #byId = new Map<string, Slot>()
   #free: Slot[] = []
 
@@ -38,6 +40,7 @@ export class RequestTable {
     this.atRest[slot] = 1
     this.first[slot] = 0
     this.deadline[slot] = deadline
+    this.priority[slot] = 0
     this.#byId.set(id, slot)
     return slot
   }
@@ -75,6 +78,9 @@ export class RequestTable {
     first.set(this.first)
     const deadline = new Float64Array(slots)
     deadline.set(this.deadline)
+    const priority = new Uint8Array(slots)
+    priority.set(this.priority)
+    this.priority = priority
     this.open = open
     this.watching = watching
     this.atRest = atRest

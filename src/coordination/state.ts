@@ -99,6 +99,8 @@ export interface DeadLetterState {
   /** What its delivery was ordered by; empty for unordered work. */
   readonly orderKey: string
   readonly hops: number
+  /** Its class: place in `PRIORITIES`. */
+  readonly priority: number
   /** Sequence of the `spine.delivery.dead`. */
   readonly sequence: Sequence
   /** Its journal, kept so that a redrive repeats no recorded step. */
@@ -143,6 +145,8 @@ export type Mark =
   | { readonly kind: 'waiting'; readonly row: Row; readonly source: Sequence; readonly command: string }
   /** An event came that a run may be waiting for. */
   | { readonly kind: 'awaited'; readonly record: LogRecord }
+  /** It is more urgent, or less, than it was. */
+  | { readonly kind: 'urged'; readonly row: Row; readonly source: Sequence }
   /** An agent that was paused may start work again. */
   | { readonly kind: 'resumed'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */

@@ -63,7 +63,7 @@ const attempt = { upTo: 'number?', failed: 'text?' } as const
 export const CATALOGUE = {
   'spine.agent.registered': fact('An agent exists from here on, with these subscriptions and options.', {
     name: 'text', version: 'text', kind: 'text', on: 'texts', emits: 'texts', order: 'text', options: 'json', onFailure: 'text?',
-    join: 'json?', after: 'texts?', observes: 'flag?',
+    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?',
   }),
   'spine.agent.removed': fact('The agent is gone; its open deliveries end here.', { name: 'text' }),
   'spine.agent.renamed': fact('The agent goes on under another name, with its open deliveries.', { name: 'text', to: 'text' }),
@@ -78,7 +78,7 @@ export const CATALOGUE = {
   }),
   'spine.step.started': fact('The run is about to change the world in this step.', { command: 'text', ...stand }),
   'spine.step.recorded': fact('A step or another journaled call of the run ended with a value or an error.', {
-    command: 'text', value: 'json?', error: 'failure?', ...stand,
+    command: 'text', value: 'json?', error: 'failure?', generation: 'number?', ...stand,
   }),
   'spine.call.requested': fact('Directed work for an agent, asked for by the run, or by a caller outside.', {
     target: 'text', input: 'json', command: 'text?', ...stand,
@@ -99,6 +99,9 @@ export const CATALOGUE = {
   'spine.session.patched': fact('A merge patch (RFC 7396) on the state of the session.', { patch: 'json' }),
   'spine.request.cancelled': fact('Someone cancelled the request; its open deliveries end here.', { why: 'text' }),
   'spine.request.expired': fact('The deadline of the request passed; its open deliveries end here.', { deadline: 'number' }),
+  'spine.request.prioritized': fact('Someone gave the request another class; it holds for what is open of it and what follows.', {
+    priority: 'text', why: 'text?',
+  }),
   'spine.delivery.completed': fact('The run ended well: with a reply, a handoff, or neither.', {
     reply: 'json?', handoff: 'handoff?', dropped: 'texts?',
   }),
@@ -113,7 +116,9 @@ export const CATALOGUE = {
   'spine.delivery.retried': fact('An attempt failed; the next one is due at this time.', {
     attempt: 'number', due: 'number', error: 'failure', ...attempt,
   }),
-  'spine.delivery.preempted': fact('More urgent work took the slot of the run.', { by: 'number' }),
+  'spine.delivery.preempted': fact('More urgent work took the slot of the run.', {
+    by: 'number', generation: 'number?', ...stand,
+  }),
   'spine.delivery.restarted': fact('The run starts over on a new basis.', { generation: 'number', why: 'text' }),
   'spine.delivery.paused': fact('The run stands still until someone acts.', { why: 'text', error: 'failure?' }),
   'spine.delivery.redriven': fact('A dead letter was put back to work.', {}),

@@ -8,6 +8,7 @@
  * R4  `dataHash` covers the data with a salt of its own, so that data can be redacted and the rest still verifies.
  */
 import type { Encoded, Json } from '../kernel/json.ts'
+import type { Priority } from './priority.ts'
 import type { Sequence } from './sequence.ts'
 
 export interface RecordHeader {
@@ -30,6 +31,8 @@ export interface RecordHeader {
   readonly deadline?: number | undefined
   /** Absolute ms, of a delayed event: its deliveries begin then. */
   readonly due?: number | undefined
+  /** Of the work that follows from it; `'normal'` when absent. */
+  readonly priority?: Priority | undefined
 }
 
 /** A record on its way to the log: the engine gives it its sequence and its hash. */
@@ -69,6 +72,7 @@ export function newRecord(type: string, place: Place, data: Encoded | undefined)
     agent: place.agent,
     deadline: place.deadline,
     due: place.due,
+    priority: place.priority,
     data,
   }
 }
@@ -88,6 +92,7 @@ export function sequenced(record: NewRecord, sequence: Sequence): LogRecord {
     agent: record.agent,
     deadline: record.deadline,
     due: record.due,
+    priority: record.priority,
     data: record.data === undefined ? null : record.data.value,
     dataHash: undefined,
   }

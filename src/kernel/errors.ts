@@ -61,6 +61,7 @@ export const ERROR_TABLE = {
   SPINE_PAYLOAD_NOT_JSON: fact(400, false, 'A value cannot be stored as JSON without changing it.'),
   SPINE_PAYLOAD_TOO_DEEP: fact(400, false, 'A value is nested more deeply than the limit.'),
   SPINE_PAYLOAD_TOO_LARGE: fact(413, false, 'A value is larger than the limit.'),
+  SPINE_PREEMPTED: fact(503, true, 'More urgent work took the slot of a run, which goes on later.'),
   SPINE_QUEUE_FULL: fact(429, true, "An agent has as much open work as its 'maxPending' allows."),
   SPINE_READ_ONLY: fact(405, false, 'The log was opened read-only.'),
   SPINE_REMOVED: fact(410, false, 'The agent was removed while it had open work.'),

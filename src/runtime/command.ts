@@ -1,3 +1,4 @@
+import type { Priority } from '../event/priority.ts'
 import type { RetryPolicy } from '../agent/agent.ts'
 import type { StepContext } from '../agent/context.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
@@ -16,6 +17,7 @@ export type Command =
       readonly input: Encoded
       readonly session: string | undefined
       readonly withinMs: number | undefined
+      readonly priority: Priority | undefined
     }
   | { readonly kind: 'publish'; readonly event: (time: number) => NewRecord }
   | { readonly kind: 'sleep'; readonly ms: number }

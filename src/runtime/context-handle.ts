@@ -3,6 +3,7 @@ import type { AnyAgent } from '../agent/agent.ts'
 import type { Context, WaitForOptions } from '../agent/context.ts'
 import type { GatherOptions } from '../agent/gather.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
+import type { Priority } from '../event/priority.ts'
 import { createUuid } from '../kernel/ids.ts'
 import { fraction } from '../kernel/random.ts'
 import type { Scope } from './branches.ts'
@@ -82,6 +83,10 @@ export class ContextHandle implements Context {
   get deadline(): Date | undefined {
     const { deadline } = this.#context.attempt.header
     return deadline === undefined ? undefined : new Date(deadline)
+  }
+
+  get priority(): Priority {
+    return this.#context.attempt.header.priority ?? 'normal'
   }
 
   get hops(): number {

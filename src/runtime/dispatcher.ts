@@ -1,40 +1,35 @@
 /**
- * Which deliveries run here, and when: slots per agent, those that resume before those that start.
+ * Which deliveries run here, and when: slots per agent and per pool, the most urgent first, those that resume before those
+ * that start.
  *
- * Job: keep the lines of each hosted agent, start runs, hand out slots. Not its job: order within a key, which the fold
- * keeps (only the head of a key is ever ready).
+ * Job: start runs, hand out slots, make room for what is more urgent. Not its job: order within a key, which the fold keeps
+ * (only the head of a key is ever ready); the order of what waits (`line.ts`, `pool.ts`).
  *
- * U1  At most `concurrency` runs of an agent hold a slot. A suspended run holds none.
+ * U1  At most `concurrency` runs of an agent hold a slot, and at most as many of a pool as it has, save one in its reserve.
+ *     A suspended run holds none.
  * U2  One delivery has at most one run at a time.
- * U3  An entry of a line may be out of date; the state is asked again before anything starts.
+ * U3  An entry of a line may be out of date; the state is asked again before anything starts, or makes room for it.
  * U4  A run that starts alone holds the only slot of the process (coordination/crashes.ts).
  * U5  What an agent that is paused may not start is kept in its order (coordination/pauses.ts).
+ * U6  What makes room for more urgent work starts again only when the log says that it did.
  */
 import { type StartMode, startMode } from '../coordination/crashes.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
+import { findRoom, type Occupant, type Yielding } from '../coordination/victim.ts'
+import { NORMAL, type Urgency } from '../event/priority.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
 import { LANE } from './lane.ts'
+import { Line } from './line.ts'
+import { createPools, NOTHING, type Pool } from './pool.ts'
 import { Run } from './run.ts'
 import type { RunHost } from './run-host.ts'
 import { StoppedRuns } from './stopped-runs.ts'
 import { SuspendedRuns } from './suspended-runs.ts'
-
-interface Line {
-  agent: HostedAgent
-  slotsTaken: number
-  isFilling: boolean
-  /** Suspended runs that have something to do. */
-  readonly resumes: Set<Run>
-  /** Row and source of deliveries that may start, alternating: numbers, because there may be many. */
-  starts: number[]
-  next: number
-  /** As `starts`: those whose turn came while the agent was paused. */
-  held: number[]
-}
 
 interface Loner {
   readonly line: Line
@@ -42,56 +37,65 @@ interface Loner {
   readonly source: Sequence
 }
 
-/** Entries that were started are cut off in blocks, so that a line that never empties does not grow for ever. */
-const STARTED_KEPT = 4_096
-
 /** About a millisecond of handlers that do little; timers and I/O get their turn in between. */
 const ENTERED_PER_TURN = 128
-
-function compact(line: Line): void {
-  line.starts = line.starts.slice(line.next)
-  line.next = 0
-}
 
 export class Dispatcher {
   readonly #host: RunHost
   readonly #hosted: HostedAgents
   readonly #lines = new Map<string, Line>()
+  readonly #pools: ReadonlyMap<string, Pool>
   readonly #live = new Map<Row, Run>()
   /** Became ready again while their last attempt was still ending. */
   readonly #again = new Map<Row, Sequence>()
+  /** Made room, and the record of it is on its way. */
+  readonly #preempted = new Map<Row, Sequence>()
   readonly #suspended: SuspendedRuns
   /** What wants the process to itself. While there is any, nothing else starts. */
   readonly #loners: Loner[] = []
   readonly #stoppedRuns: StoppedRuns
   #isAlone = false
   #slotsTaken = 0
+  /** Work of more than one class has been seen: somebody may have to make room. */
+  #hasClasses = false
   /** Handlers entered or resumed since the event loop last turned, as far as that was necessary to know. */
   #entered = 0
   #isYielding = false
   #stopped = false
 
-  constructor(host: RunHost, hosted: HostedAgents) {
+  /** @throws SPINE_OPTION_INVALID for pools that make no sense, SPINE_AGENT_INVALID for an agent of an unknown pool */
+  constructor(host: RunHost, hosted: HostedAgents, pools: { readonly [name: string]: number } | undefined) {
     this.#host = host
     this.#hosted = hosted
+    this.#pools = createPools(pools)
     this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
     this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
     for (const agent of hosted.current.values()) this.add(agent)
   }
 
   add(agent: HostedAgent): void {
+    const pool = this.poolOf(agent)
     const known = this.#lines.get(agent.name)
     if (known !== undefined) known.agent = agent
-    else
-      this.#lines.set(agent.name, {
-        agent,
-        slotsTaken: 0,
-        isFilling: false,
-        resumes: new Set(),
-        starts: [],
-        next: 0,
-        held: [],
-      })
+    else this.#lines.set(agent.name, new Line(agent, pool))
+  }
+
+  /** @throws SPINE_AGENT_INVALID when there is no such pool, or another version of the agent is in another one */
+  poolOf(agent: HostedAgent): Pool {
+    const pool = this.#pools.get(agent.pool)
+    const known = this.#lines.get(agent.name)?.pool
+    if (pool !== undefined && (known === undefined || known === pool)) return pool
+    throw new SpineError(
+      'SPINE_AGENT_INVALID',
+      pool === undefined
+        ? `Agent '${agent.name}' is in the pool '${agent.pool}', which createSpine was not given.`
+        : `Agent '${agent.name}' is in the pool '${agent.pool}', and another version of it in '${known?.name}'.`,
+      {
+        value: agent.pool,
+        limit: [...this.#pools.keys()],
+        fix: `Pass createSpine({ pools: { '${agent.pool}': 8 } }), and name one pool in all versions of an agent.`,
+      },
+    )
   }
 
   get liveRuns(): Iterable<Run> {
@@ -102,9 +106,7 @@ export class Dispatcher {
   get isIdle(): boolean {
     if (this.#stopped) return true
     if (this.#loners.length > 0) return false
-    for (const line of this.#lines.values()) {
-      if (line.slotsTaken > 0 || line.resumes.size > 0 || line.next < line.starts.length) return false
-    }
+    for (const line of this.#lines.values()) if (line.slotsTaken > 0 || !line.isEmpty) return false
     return true
   }
 
@@ -121,35 +123,54 @@ export class Dispatcher {
       this.#again.set(row, source)
       return
     }
+    const madeRoom = this.#preempted.size > 0 && this.#preempted.get(row) === source && this.#preempted.delete(row)
     if (this.#modeOf(row) === 'alone') {
       this.#startAlone({ line, row, source })
       return
     }
-    line.starts.push(row, source)
-    this.#fill(line)
+    const queue = line.queue(this.#urgencyOf(row))
+    if (madeRoom) queue.pushFirst(row, source)
+    else queue.push(row, source)
+    this.#tryStart(line)
+  }
+
+  /** It is more urgent, or less, than it was when it came. */
+  urged(row: Row, source: Sequence): void {
+    const line = this.#lineOf(row)
+    const { deliveries } = this.#host.state
+    if (line === undefined || deliveries.source[row] !== source) return
+    const urgency = this.#urgencyOf(row)
+    const run = this.#live.get(row)
+    if (run === undefined) {
+      // Where it stands in line already, that entry is out of date.
+      if (deliveries.status[row] !== STATUS.ready) return
+      line.queue(urgency).push(row, source)
+    } else if (run.phase === 'suspended' && run.isWaitingForSlot) {
+      line.removeResume(run)
+      line.queue(urgency).resumes.add(run)
+    } else return
+    this.#tryStart(line)
   }
 
   /** An agent was paused and is not any more: what waited starts in its order, before what came later. */
   resumed(agent: string): void {
     const line = this.#lines.get(agent)
     if (line === undefined || line.held.length === 0) return
-    const held = [...line.held, ...line.starts.slice(line.next)]
+    const held = [...line.held, ...line.takeStarts()]
     line.held = []
-    line.starts = []
-    line.next = 0
     for (let at = 0; at < held.length; at += 2) {
       const [row, source] = [held[at] as Row, held[at + 1] as Sequence]
       const isHere = this.#host.state.deliveries.source[row] === source
       if (isHere && this.#modeOf(row) === 'alone') this.#startAlone({ line, row, source })
-      else line.starts.push(row, source)
+      else line.queue(this.#urgencyOf(row)).push(row, source)
     }
-    this.#fill(line)
+    this.#tryStart(line)
   }
 
   /** Whether every slot that this agent may have is taken. */
   isBusy(agent: string): boolean {
     const line = this.#lines.get(agent)
-    return line !== undefined && (line.slotsTaken >= line.agent.concurrency || this.#isAlone || this.#loners.length > 0)
+    return line !== undefined && (line.isFull || line.pool.isFull || this.#isAlone || this.#loners.length > 0)
   }
 
   /** A suspended run of it is no longer kept. */
@@ -170,21 +191,40 @@ export class Dispatcher {
       if (!isWaiting) this.#startAlone({ line, row: run.row, source: run.source })
       return
     }
-    line.resumes.add(run)
-    this.#fill(line)
+    if (run.isWaitingForSlot) return
+    run.isWaitingForSlot = true
+    line.queue(this.#urgencyOf(run.row)).resumes.add(run)
+    this.#tryStart(line)
   }
 
   slotFreed(run: Run): void {
     if (run.phase === 'suspended') this.#suspend(run)
     const line = this.#lines.get(run.agent.name) as Line
     line.slotsTaken--
+    line.pool.slotsTaken--
+    line.pool.running.delete(run)
     this.#slotsTaken--
     if (this.#isAlone || this.#loners.length > 0) {
       this.#isAlone = false
       this.#startLonersThenOthers()
     } else {
-      this.#fill(line)
+      line.pool.offer(line)
+      this.#fill(line.pool)
     }
+  }
+
+  /** A run that was asked to make room has come to a place where it can. True when it did. */
+  yields(run: Run): boolean {
+    run.isAskedToYield = false
+    const line = this.#lines.get(run.agent.name) as Line
+    const { pool } = line
+    const wanted = line.isFull ? line : pool.isFull ? pool.next() : undefined
+    if (wanted === undefined || wanted.mostUrgent >= this.#urgencyOf(run.row)) return false
+    if (!this.#clearHead(wanted, wanted.mostUrgent)) return false
+    const yielding = this.#yieldingOf(run)
+    if (yielding !== 'at once' && yielding !== 'next step') return false
+    this.#preempt(run, sourceOfHead(wanted))
+    return true
   }
 
   #suspend(run: Run): void {
@@ -196,6 +236,11 @@ export class Dispatcher {
 
   runOver(run: Run): void {
     this.#suspended.remove(run)
+    if (run.isWaitingForSlot) {
+      const line = this.#lines.get(run.agent.name) as Line
+      line.removeResume(run)
+      line.pool.offer(line)
+    }
     if (this.#live.get(run.row) === run) this.#live.delete(run.row)
     const again = this.#again.get(run.row)
     if (again === undefined) return
@@ -229,24 +274,30 @@ export class Dispatcher {
     return startMode(state, row, state.lanes.get(LANE))
   }
 
-  /** A run that ends while it is entered frees its slot in here: the loop that started it goes on, not another inside. */
-  #fill(line: Line): void {
-    if (line.isFilling) return
-    line.isFilling = true
-    while (this.#mayFill(line)) {
-      if (line.resumes.size > 0) {
-        const [resumed] = line.resumes as unknown as readonly [Run]
-        line.resumes.delete(resumed)
-        this.#resume(line, resumed)
-      } else if (!this.#startNext(line)) break
-    }
-    line.isFilling = false
+  #urgencyOf(row: Row): Urgency {
+    const urgency = this.#host.state.deliveries.urgency[row] as Urgency
+    if (urgency !== NORMAL) this.#hasClasses = true
+    return urgency
   }
 
-  #mayFill(line: Line): boolean {
+  /** Something has joined this line. */
+  #tryStart(line: Line): void {
+    line.pool.offer(line)
+    if (line.isFull && this.#hasClasses && this.#mayGoOn(line.mostUrgent)) this.#makeRoomInLine(line)
+    this.#fill(line.pool)
+  }
+
+  /** A run that ends while it is entered frees its slot in here: the loop that started it goes on, not another inside. */
+  #fill(pool: Pool): void {
+    if (pool.isFilling) return
+    pool.isFilling = true
+    while (pool.hasWaiting && this.#mayGoOn(pool.mostUrgent) && this.#startOne(pool));
+    pool.isFilling = false
+  }
+
+  #mayGoOn(urgency: Urgency): boolean {
     if (this.#stopped || this.#isAlone || this.#loners.length > 0) return false
-    if (line.slotsTaken >= line.agent.concurrency) return false
-    if (this.#entered < ENTERED_PER_TURN) return true
+    if (this.#entered < ENTERED_PER_TURN || urgency < NORMAL) return true
     this.#goOnNextTurn()
     return false
   }
@@ -258,31 +309,111 @@ export class Dispatcher {
     setImmediate(() => {
       this.#isYielding = false
       this.#entered = 0
-      for (const line of this.#lines.values()) this.#fill(line)
+      for (const pool of this.#pools.values()) this.#fill(pool)
     })
+  }
+
+  /** One move: starts or resumes something, or drops an entry that is out of date. False when nothing can go on. */
+  #startOne(pool: Pool): boolean {
+    // Who has to make room for something makes it for the most urgent; the turn of the oldest comes with a free slot.
+    const isTurnOfOldest = !pool.isFull && pool.isTurnOfOldest
+    const line = (isTurnOfOldest ? pool.oldest() : pool.next()) as Line
+    const urgency = pool.isFull ? line.mostUrgent : line.turn(isTurnOfOldest)
+    if (!this.#clearHead(line, urgency)) {
+      pool.offer(line)
+      return true
+    }
+    if (pool.isFull && !this.#makeRoom(line, urgency, pool.running, pool.hasReserve)) return false
+    const queue = line.queue(urgency)
+    const resumed = queue.firstResume
+    line.started(urgency)
+    if (resumed !== undefined) {
+      queue.resumes.delete(resumed)
+      this.#resume(line, resumed)
+    } else {
+      const { row, source } = queue
+      queue.dropStart()
+      this.#start(line, row, source)
+    }
+    pool.started(line, isTurnOfOldest)
+    return true
+  }
+
+  /** Drops what may not start from the head of a queue; false when nothing is left of it, or it is of another class by now. */
+  #clearHead(line: Line, urgency: Urgency): boolean {
+    const queue = line.queue(urgency)
+    for (let run = queue.firstResume; run !== undefined; run = queue.firstResume) {
+      if (run.phase === 'suspended') return true
+      queue.resumes.delete(run)
+    }
+    while (queue.hasStarts) {
+      const { row, source } = queue
+      const now = this.#host.state.deliveries.urgency[row] as Urgency
+      if (this.#mayStart(line, row, source)) {
+        if (now <= urgency) return true
+        line.queue(now).push(row, source)
+      }
+      queue.dropStart()
+    }
+    return false
+  }
+
+  /** Every slot of the agent itself is taken: one of its own makes room. */
+  #makeRoomInLine(line: Line): void {
+    const urgency = line.mostUrgent
+    if (urgency === NOTHING || !this.#clearHead(line, urgency)) return
+    const own = [...line.pool.running].filter((run) => run.agent.name === line.agent.name)
+    this.#makeRoom(line, urgency, own, false)
+  }
+
+  /** True when there is a slot now for the head of this line. `hasReserve`: whether one may be had beyond what there is. */
+  #makeRoom(line: Line, urgency: Urgency, running: Iterable<Run>, hasReserve: boolean): boolean {
+    if (!this.#hasClasses) return false
+    const { deliveries } = this.#host.state
+    const queue = line.queue(urgency)
+    const row = queue.firstResume?.row ?? queue.row
+    // What only looks on stops nobody.
+    if (deliveries.observes[row] === 1) return false
+    const room = findRoom(this.#occupants(running), urgency)
+    if (room.kind === 'preempt') {
+      this.#preempt(room.victim.run, deliveries.source[row] as Sequence)
+      return true
+    }
+    if (hasReserve && room.mayUseReserve) return true
+    if (room.later !== undefined) room.later.run.isAskedToYield = true
+    return false
+  }
+
+  *#occupants(running: Iterable<Run>): Generator<Occupant & { readonly run: Run }> {
+    for (const run of running) yield { run, urgency: this.#urgencyOf(run.row), yielding: this.#yieldingOf(run) }
+  }
+
+  #yieldingOf(run: Run): Yielding {
+    const { at } = run.agent.preempt
+    const times = this.#host.state.deliveries.preemptions[run.row] as number
+    const line = this.#lines.get(run.agent.name) as Line
+    if (at === 'never' || times >= limits.preemptionsMax || line.zombies >= limits.zombiesMax) return 'never'
+    // A suspect of a crash is watched until it comes to rest by itself.
+    if (run.isCareful) return 'never'
+    if (run.isInEffect) return 'in effect'
+    return at === 'step' ? 'next step' : 'at once'
+  }
+
+  #preempt(run: Run, by: Sequence): void {
+    this.#preempted.set(run.row, run.source)
+    this.#host.preemptedSteps.add(run, (change) => {
+      const line = this.#lines.get(run.agent.name)
+      if (line !== undefined) line.zombies += change
+    })
+    run.preempt(by)
   }
 
   #resume(line: Line, run: Run): boolean {
     if (run.phase !== 'suspended') return false
-    this.#takeSlot(line)
+    run.isWaitingForSlot = false
+    this.#takeSlot(line, run)
     run.resume()
     return true
-  }
-
-  /** Starts the next delivery that may still start; false when the line is empty. */
-  #startNext(line: Line): boolean {
-    while (line.next < line.starts.length) {
-      const row = line.starts[line.next] as Row
-      const source = line.starts[line.next + 1] as Sequence
-      line.next += 2
-      if (this.#start(line, row, source)) {
-        if (line.next >= STARTED_KEPT) compact(line)
-        return true
-      }
-    }
-    line.starts = []
-    line.next = 0
-    return false
   }
 
   #startAlone(loner: Loner): void {
@@ -292,7 +423,7 @@ export class Dispatcher {
 
   #startLonersThenOthers(): void {
     if (this.#startLoner()) return
-    for (const line of this.#lines.values()) this.#fill(line)
+    for (const pool of this.#pools.values()) this.#fill(pool)
   }
 
   /** Lets the next loner go once every slot is free; true while one wants to run, or does. */
@@ -304,14 +435,36 @@ export class Dispatcher {
       const suspended = this.runOf(row, source)
       // Before it starts, because a run may end, and free its slot, while it is entered.
       this.#isAlone = true
-      const goes = suspended === undefined ? this.#start(line, row, source) : this.#resume(line, suspended)
+      const goes = suspended === undefined ? this.#startIf(line, row, source) : this.#resume(line, suspended)
       if (!goes) this.#isAlone = false
     }
     return this.#isAlone || this.#loners.length > 0
   }
 
-  #start(line: Line, row: Row, source: Sequence): boolean {
-    if (!this.#mayStart(row, source)) return false
+  #startIf(line: Line, row: Row, source: Sequence): boolean {
+    if (!this.#mayStart(line, row, source)) return false
+    this.#start(line, row, source)
+    return true
+  }
+
+  #start(line: Line, row: Row, source: Sequence): void {
+    const run = new Run(this.#host, this.#codeOf(line, row), row, source)
+    this.#takeSlot(line, run)
+    this.#live.set(row, run)
+    run.start(this.#modeOf(row) !== 'plain')
+  }
+
+  #takeSlot(line: Line, run: Run): void {
+    this.#entered++
+    line.slotsTaken++
+    line.pool.slotsTaken++
+    line.pool.running.add(run)
+    this.#slotsTaken++
+  }
+
+  /** False for what is out of date, and for what is set aside until its time comes. */
+  #mayStart(line: Line, row: Row, source: Sequence): boolean {
+    if (!this.#isDue(row, source)) return false
     if (isHeldByPause(this.#host.state, row)) {
       line.held.push(row, source)
       return false
@@ -325,17 +478,7 @@ export class Dispatcher {
       this.#host.park(row)
       return false
     }
-    this.#takeSlot(line)
-    const run = new Run(this.#host, this.#codeOf(line, row), row, source)
-    this.#live.set(row, run)
-    run.start(this.#modeOf(row) !== 'plain')
     return true
-  }
-
-  #takeSlot(line: Line): void {
-    this.#entered++
-    line.slotsTaken++
-    this.#slotsTaken++
   }
 
   /** A run that has begun goes on with the version that began it, where that is hosted. */
@@ -363,14 +506,20 @@ export class Dispatcher {
     return false
   }
 
-  #mayStart(row: Row, source: Sequence): boolean {
+  #isDue(row: Row, source: Sequence): boolean {
     const { deliveries } = this.#host.state
     const status = deliveries.status[row]
     if (deliveries.source[row] !== source || this.#live.has(row)) return false
+    if (this.#preempted.size > 0 && this.#preempted.get(row) === source) return false
     if (deliveries.caller[row] !== 0 && this.#isGivenUp(row)) return false
     const now = this.#host.clock.now()
     const deadline = deliveries.deadline[row] as number
     if (deadline !== 0 && now >= deadline) return false
     return status === STATUS.ready || (status === STATUS.backoff && now >= (deliveries.due[row] as number))
   }
+}
+
+function sourceOfHead(line: Line): Sequence {
+  const queue = line.queue(line.mostUrgent)
+  return queue.firstResume?.source ?? queue.source
 }

@@ -2,6 +2,7 @@ import {
   type AnyAgent,
   type AnyHandler,
   type AnyOptions,
+  type PreemptOptions,
   type RetryPolicy,
   retryPolicy,
   subscriptionsOf,
@@ -14,6 +15,7 @@ import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
+import { DEFAULT_POOL } from './pool.ts'
 
 /** An agent whose code this process runs, with its options read once. */
 export interface HostedAgent {
@@ -24,6 +26,8 @@ export interface HostedAgent {
   readonly retry: RetryPolicy
   readonly timeoutMs: number
   readonly concurrency: number
+  readonly pool: string
+  readonly preempt: Required<PreemptOptions>
   readonly emits: ReadonlySet<string>
   readonly directed: boolean
 }
@@ -47,6 +51,8 @@ export function hostAgent(agent: AnyAgent): HostedAgent {
     retry: retryPolicy(options.retry, `Agent '${name}'`),
     timeoutMs: durationMs(options.timeout ?? TIMEOUT_DEFAULT, `Agent '${name}': timeout`),
     concurrency: options.concurrency ?? CONCURRENCY_DEFAULT,
+    pool: options.pool ?? DEFAULT_POOL,
+    preempt: { at: options.preempt?.at ?? 'signal', then: options.preempt?.then ?? 'resume' },
     emits: new Set((options.emits ?? []).map((type) => type.type)),
     directed: options.input !== undefined,
   }
@@ -122,6 +128,8 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
       timeoutMs,
       retry: { ...retry },
       ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
+      ...(options.pool === undefined ? {} : { pool: options.pool }),
+      ...(options.preempt === undefined ? {} : { preempt: { ...agent.preempt } }),
     } satisfies Json,
   }
   return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax)
@@ -129,8 +137,9 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
 }
 
 /** Left out where they say nothing. */
-function termsOf({ on, after, observes }: AnyOptions): { readonly [name: string]: Json } {
+function termsOf({ on, after, observes, priority }: AnyOptions): { readonly [name: string]: Json } {
   const terms: { [name: string]: Json } = {}
+  if (priority !== undefined) terms['priority'] = priority
   if (isJoin(on)) {
     const { types, per, withinMs, atLeast } = on
     const bounds = { ...(withinMs === undefined ? {} : { withinMs }), ...(atLeast === undefined ? {} : { atLeast }) }

@@ -11,6 +11,7 @@ import type { BranchCommand, Command, StepCommand, WaitCommand } from './command
 import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
 import type { Gather } from './gather.ts'
+import { writtenPriority } from './given-priority.ts'
 import { queueFull } from './queue-full.ts'
 import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
@@ -30,7 +31,7 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
     }
     switch (command.kind) {
       case 'step':
-        void performStep(run, one.id, command, false)
+        if (!joinStep(run, one.id, command)) void performStep(run, one.id, command, false)
         break
       case 'effect':
         if (joinEffect(run, one.id)) break
@@ -72,6 +73,7 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         records.push(openGather(run, command.gather))
     }
   }
+  run.effectsAnnounced += startOnceDurable.length
   if (records.length > 0) void commit(run, records, startOnceDurable, called)
 }
 
@@ -83,6 +85,7 @@ async function commit(
 ): Promise<void> {
   try {
     const outcome = await run.append(records)
+    run.effectsAnnounced -= effects.length
     // Stopped meanwhile: what was announced and not begun is left to whoever comes next, if anyone does.
     if (outcome === undefined || run.isOver) return
     for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
@@ -107,6 +110,19 @@ function joinEffect(run: Run, id: string): boolean {
   return true
 }
 
+/** A step of this run, from before it made room for more urgent work, that still runs: its outcome is on the way. */
+function joinStep(run: Run, id: string, command: StepCommand): boolean {
+  const step = run.host.preemptedSteps.join(run, id)
+  if (step === undefined) return false
+  run.busy++
+  void step.then((isRecorded) => {
+    run.busy--
+    if (isRecorded || run.isOver || run.phase === 'ending') run.wake()
+    else void performStep(run, id, command, false)
+  })
+  return true
+}
+
 async function performStep(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<void> {
   run.busy++
   const work = executeAndRecord(run, id, command, maybeDone)
@@ -115,25 +131,44 @@ async function performStep(run: Run, id: string, command: StepCommand, maybeDone
     run.host.effectsUnderWay.set(key, work)
     run.trackEffect(work)
     void work.finally(() => run.host.effectsUnderWay.delete(key))
-  }
+  } else run.stepsUnderWay.set(id, work)
   await work
+  run.stepsUnderWay.delete(id)
   run.busy--
   run.wake()
 }
 
-/** Never rejects. The result of a plain step whose run is over is dropped; that of an effect is recorded whatever happened. */
-async function executeAndRecord(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<void> {
+/**
+ * Never rejects; true when an outcome was recorded. The result of a plain step whose run is over is dropped, unless it made
+ * room; that of an effect is recorded whatever happened.
+ */
+async function executeAndRecord(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<boolean> {
   const outcome = await execute(run, id, command, maybeDone)
   const effect = command.kind === 'effect'
   // What a stopped attempt's signal made of a step is no outcome: the next attempt would be given it instead of a new try.
   const stopped = run.isOver || run.isConcluded || (run.phase === 'ending' && 'error' in outcome)
-  if (stopped && !effect) return
+  if (run.isPreempted && !effect) return 'error' in outcome ? false : recordLate(run, id, outcome)
+  if (stopped && !effect) return false
   const stand = run.stand()
   try {
-    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })], !effect)
+    const recorded = await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })], !effect)
+    return recorded !== undefined
   } catch (error) {
     const data = { command: id, error: failureOf(error), ...stand }
-    await run.append([fact('spine.step.recorded', headerNow(run), data)], !effect)
+    return (await run.append([fact('spine.step.recorded', headerNow(run), data)], !effect)) !== undefined
+  }
+}
+
+/** What a step brought after its run had made room. The run may have been started over since, which the fold knows best. */
+async function recordLate(run: Run, id: string, outcome: { readonly value?: Json }): Promise<boolean> {
+  if (!run.host.preemptedSteps.isWanted(run, id)) return false
+  const { generation } = run
+  try {
+    const data = { command: id, ...outcome, generation }
+    return (await run.append([fact('spine.step.recorded', headerNow(run), data)])) !== undefined
+  } catch {
+    // Too large to be kept: it is done again, and fails there.
+    return false
   }
 }
 
@@ -235,7 +270,11 @@ function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'ca
       : Math.min(header.deadline ?? Number.POSITIVE_INFINITY, header.time + command.withinMs)
   return fact(
     'spine.call.requested',
-    { ...header, deadline },
+    {
+      ...header,
+      deadline,
+      priority: command.priority === undefined ? header.priority : writtenPriority(command.priority),
+    },
     {
       command: id,
       target: command.target,

@@ -4,6 +4,7 @@ import type { AnyEventType, InputOf } from '../agent/event-type.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import { isCatalogued } from '../event/catalogue.ts'
 import { eventId, type LogRecord, type NewRecord, type RecordHeader } from '../event/record.ts'
+import type { Priority } from '../event/priority.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
@@ -11,6 +12,7 @@ import { canonicalJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
 import { fingerprint } from './fingerprint.ts'
+import { givenPriority, writtenPriority } from './given-priority.ts'
 import { LANE_HEAD } from './lane.ts'
 import { queueFull } from './queue-full.ts'
 import { fact, record } from './record-draft.ts'
@@ -29,6 +31,8 @@ export interface PublishOptions {
   readonly idempotencyKey?: string
   /** From now, or a date: nothing of the request starts after it. */
   readonly deadline?: Duration | Date
+  /** How urgent the work is that follows. Default: that of the `cause`, or `'normal'`. */
+  readonly priority?: Priority
   /** From now: the event is on the log at once, and is delivered then. Default: none. */
   readonly delay?: Duration
   /** `sequence` of an earlier event that this one answers: it joins that event's request and session. */
@@ -152,9 +156,10 @@ export class Publisher {
       cause: cause.sequence,
       hops: cause.hops + 1,
       ...(cause.deadline === undefined ? {} : { deadline: cause.deadline }),
+      ...(cause.priority === undefined ? {} : { priority: cause.priority }),
     }
     return {
-      header: this.#narrowed(delayed(header, options), options),
+      header: this.#narrowed(urgent(delayed(header, options), options), options),
       guards: [{ head: `request/${cause.request}`, notAfter: 0 }],
     }
   }
@@ -188,9 +193,10 @@ export class Publisher {
       agent: undefined,
       deadline: undefined,
       due: undefined,
+      priority: undefined,
       version: undefined,
     }
-    return this.#narrowed(delayed(root, options), options)
+    return this.#narrowed(urgent(delayed(root, options), options), options)
   }
 
   #place(options: PublishOptions, inherited: { session: string; key: string }): { session: string; key: string } {
@@ -277,6 +283,11 @@ export class Publisher {
 function delayed(header: Omit<RecordHeader, 'type'>, { delay }: PublishOptions): Omit<RecordHeader, 'type'> {
   const due = dueAfter(delay, header.time)
   return due === undefined ? header : { ...header, due }
+}
+
+function urgent(header: Omit<RecordHeader, 'type'>, { priority }: PublishOptions): Omit<RecordHeader, 'type'> {
+  const given = givenPriority(priority, 'priority')
+  return given === undefined ? header : { ...header, priority: writtenPriority(given) }
 }
 
 function keyOf(options: PublishOptions, scope: string, data: Json): IdempotencyKey | undefined {

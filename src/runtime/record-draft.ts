@@ -3,6 +3,7 @@
 import type { Row } from '../coordination/delivery-table.ts'
 import type { AgentState, SpineState } from '../coordination/state.ts'
 import type { SystemData, SystemType } from '../event/catalogue.ts'
+import { headerPriority } from '../event/priority.ts'
 import { type NewRecord, newRecord, type Place } from '../event/record.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { type Encoded, encodeOwn, type Json } from '../kernel/json.ts'
@@ -29,6 +30,7 @@ export function rowHeader({ deliveries, requests, agents }: SpineState, row: Row
     agent: (agents[deliveries.agent[row] as number] as AgentState).name,
     deadline: deadline === 0 ? undefined : deadline,
     due: undefined,
+    priority: headerPriority(deliveries.priority[row] as number),
     version: undefined,
   }
 }
@@ -45,6 +47,7 @@ export function systemHeader(time: number): Place {
     agent: undefined,
     deadline: undefined,
     due: undefined,
+    priority: undefined,
     version: undefined,
   }
 }
@@ -95,6 +98,7 @@ export function following(
     agent: header.agent,
     deadline: header.deadline,
     due,
+    priority: header.priority,
     version,
   }
 }
@@ -111,6 +115,7 @@ export function placeAt(place: Place, time: number): Place {
     agent: place.agent,
     deadline: place.deadline,
     due: place.due,
+    priority: place.priority,
     version: place.version,
   }
 }

@@ -2,11 +2,13 @@
 import type { SpineEvent } from '../agent/event-type.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, deliveryId, type Mark } from '../coordination/state.ts'
+import { PRIORITIES, type Priority } from '../event/priority.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Duration } from '../kernel/duration.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
+import { givenPriority } from './given-priority.ts'
 import { fact, rowHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored, toEvent } from './to-event.ts'
@@ -87,6 +89,18 @@ export class Requests {
       moves: [`request/${id}`],
       records: [fact('spine.request.cancelled', header, { why: String(why) })],
     })
+  }
+
+  /** A request with nothing open has no class. */
+  async setPriority(id: string, priority: Priority, why: string | undefined): Promise<void> {
+    const given = givenPriority(priority, 'setPriority')
+    if (given === undefined) throw missingPriority()
+    const root = await this.#root(id)
+    if (this.#openRows(id).length === 0) return
+    const { session, key, sequence, hops } = root
+    const header = { time: this.#runtime.clock.now(), session, request: id, key, cause: sequence, hops }
+    const data = { priority: given, ...(why === undefined ? {} : { why: String(why) }) }
+    await this.#runtime.append({ records: [fact('spine.request.prioritized', header, data)] })
   }
 
   /** Starts over what stands paused: a new generation, on a new basis, with nothing kept but its effects. */
@@ -200,6 +214,12 @@ export class Requests {
       fix: "Pass the 'request' that publish or start returned.",
     })
   }
+}
+
+function missingPriority(): SpineError {
+  return new SpineError('SPINE_OPTION_INVALID', 'setPriority was given no priority.', {
+    fix: `Use one of ${PRIORITIES.map((name) => `'${name}'`).join(', ')}.`,
+  })
 }
 
 function tooManyGenerations(request: string, generation: number): SpineError {

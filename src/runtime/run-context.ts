@@ -25,6 +25,7 @@ import type { Branches } from './branches.ts'
 import type { Command } from './command.ts'
 import { ContextHandle } from './context-handle.ts'
 import type { HostedAgent } from './hosted-agent.ts'
+import { givenPriority } from './given-priority.ts'
 import { dueAfter, following, record } from './record-draft.ts'
 import { requireDirected } from './require-directed.ts'
 import { requireId } from './require-id.ts'
@@ -188,6 +189,7 @@ export class RunContext {
         target: target.name,
         input: encoded,
         session: checkPlace(options)?.session,
+        priority: givenPriority(options.priority, `call '${target.name}'`),
         withinMs:
           options.within === undefined ? undefined : durationMs(options.within, `call '${target.name}': within`),
       },

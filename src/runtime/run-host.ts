@@ -13,6 +13,7 @@ import type { CallsOnTheWay } from './calls-on-the-way.ts'
 import type { StepCommand } from './command.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import type { Logger } from './logger.ts'
+import type { PreemptedSteps } from './preempted-steps.ts'
 import type { Records } from './records.ts'
 import type { Run } from './run.ts'
 import type { SessionStates } from './session-states.ts'
@@ -39,8 +40,9 @@ export interface RunHost {
   readonly clock: Clock
   readonly random: Random
   /** Effects whose function has been entered and whose outcome is not recorded yet, by idempotency key. */
-  readonly effectsUnderWay: Map<string, Promise<void>>
+  readonly effectsUnderWay: Map<string, Promise<unknown>>
   readonly startedRuns: StartedRuns
+  readonly preemptedSteps: PreemptedSteps
   readonly logger: Logger
   readonly interception: Interception | undefined
   readonly callsOnTheWay: CallsOnTheWay
@@ -55,6 +57,8 @@ export interface RunHost {
   /** A suspended run has something to do. */
   requestSlot(run: Run): void
   slotFreed(run: Run): void
+  /** A run that was asked to make room has come to its next step. True when it makes room. */
+  yields(run: Run): boolean
   runOver(run: Run): void
   /** It was ended from outside; code of it may still execute. */
   runStopped(run: Run): void

@@ -14,6 +14,7 @@
  * X3  An effect's start is durable before its function is entered, and its outcome is recorded even when the run is over.
  * X4  Only an attempt that is not over appends an end.
  * X5  An effect that had started is finished before its run ends well, also when the handler does not wait for it.
+ * X6  A run that made room writes nothing more but what its steps under way bring.
  */
 import type { Row } from '../coordination/delivery-table.ts'
 import { callsToFinish } from '../coordination/gather.ts'
@@ -43,6 +44,7 @@ import { RunningTime, timeoutError } from './running-time.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
 
+const PREEMPTED = new SpineError('SPINE_PREEMPTED', 'More urgent work took the slot of this run; it goes on later.')
 const OVER = new SpineError('SPINE_CLOSED', 'The run is over; nobody waits for this any more.')
 
 export class Run {
@@ -66,6 +68,18 @@ export class Run {
   endsForGood = false
   /** Open calls that its good end leaves to themselves. */
   #outliving: ReadonlySet<string> | undefined
+  /** It has something to do, and stands in line for a slot. */
+  isWaitingForSlot = false
+  /** More urgent work waits for its slot, until its next step. */
+  isAskedToYield = false
+  /** It made room: its steps that still run may be joined. */
+  isPreempted = false
+  /** How often its delivery had been begun anew. */
+  readonly generation: number
+  /** Effects whose start is on its way to the log. */
+  effectsAnnounced = 0
+  /** Plain steps whose function runs, by id: each tells whether it left an outcome on the log. */
+  readonly stepsUnderWay = new Map<string, Promise<boolean>>()
   /** It was stopped from outside, and the last of what it had begun has come to rest. */
   onRest: (() => void) | undefined
 
@@ -84,6 +98,7 @@ export class Run {
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
+    this.generation = host.state.deliveries.generation[row] as number
     this.#observes = host.state.deliveries.observes[row] === 1
     this.agent = agent
     this.row = row
@@ -193,6 +208,21 @@ export class Run {
   /** Its end, which is on the way, ends this call of it. */
   givesUp(call: string | undefined): boolean {
     return this.endsForGood && (call === undefined || this.#outliving?.has(call) !== true)
+  }
+
+  /** Makes room for more urgent work. What the log has of it stays, and so does what a step of it still brings (X6). */
+  preempt(by: Sequence): void {
+    const { then } = this.agent.preempt
+    const data = then === 'restart' ? { by, generation: this.generation + 1 } : { by, ...(this.#execution === undefined ? {} : this.stand()) }
+    this.isPreempted = then === 'resume'
+    void this.append([fact('spine.delivery.preempted', headerNow(this), data)])
+    this.#abort(PREEMPTED)
+    this.#over()
+  }
+
+  /** It changes the world, or is about to: it is not stopped. */
+  get isInEffect(): boolean {
+    return this.effectsAnnounced > 0 || this.hasEffects
   }
 
   get hasEffects(): boolean {
@@ -335,6 +365,7 @@ export class Run {
         this.wake()
         return
       case 'perform':
+        if (this.isAskedToYield && this.host.yields(this)) return
         performCommands(this, move.asked)
         this.wake()
         return

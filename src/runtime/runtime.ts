@@ -36,6 +36,7 @@ import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
+import { PreemptedSteps } from './preempted-steps.ts'
 import { Records } from './records.ts'
 import { changedRegistrations, requireNoCircle } from './registrations.ts'
 import { RequestEnds } from './request-ends.ts'
@@ -52,6 +53,7 @@ export interface RuntimeOptions {
   readonly clock: Clock
   readonly random: Random
   readonly interception?: Interception | undefined
+  readonly pools?: { readonly [name: string]: number } | undefined
 }
 
 const GIVEN_UP = new SpineError('SPINE_REQUEST_CANCELLED', 'Whoever asked for the work has ended.')
@@ -71,7 +73,8 @@ export class Runtime implements RunHost {
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
   readonly callsOnTheWay = new CallsOnTheWay()
-  readonly effectsUnderWay = new Map<string, Promise<void>>()
+  readonly effectsUnderWay = new Map<string, Promise<unknown>>()
+  readonly preemptedSteps: PreemptedSteps
   readonly writer: string
   /** Called after every folded batch; for waits of users. */
   readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
@@ -96,7 +99,7 @@ export class Runtime implements RunHost {
   #onRunRests = () => {}
   readonly #ends = new RequestEnds()
 
-  constructor({ engine, hosted, logger, clock, random, interception }: RuntimeOptions) {
+  constructor({ engine, hosted, logger, clock, random, interception, pools }: RuntimeOptions) {
     this.engine = engine
     this.#hosted = hosted
     this.hosted = hosted.current
@@ -120,7 +123,8 @@ export class Runtime implements RunHost {
       (error) => this.#fail(error),
       () => this.#nameStartedRuns(),
     )
-    this.#dispatcher = new Dispatcher(this, hosted)
+    this.preemptedSteps = new PreemptedSteps(clock)
+    this.#dispatcher = new Dispatcher(this, hosted, pools)
     this.#owner = new LaneOwner(this)
     this.#lookUps = new AfterLookUps(this)
     this.#waits = new EventWaits(this)
@@ -208,6 +212,7 @@ export class Runtime implements RunHost {
    * @throws SPINE_AGENT_INVALID, SPINE_LANE_LOST
    */
   async host(agent: HostedAgent): Promise<void> {
+    this.#dispatcher.poolOf(agent)
     this.#hosted.add(agent)
     if (this.hosted.get(agent.name) !== agent) return
     this.#dispatcher.add(agent)
@@ -305,6 +310,10 @@ export class Runtime implements RunHost {
     }
     this.#dispatcher.slotFreed(run)
     this.#onRunRests()
+  }
+
+  yields(run: Run): boolean {
+    return this.#dispatcher.yields(run)
   }
 
   runOver(run: Run): void {
@@ -413,6 +422,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'waiting') this.#waits.look([mark])
       else if (mark.kind === 'awaited') this.#waits.came(mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
+      else if (mark.kind === 'urged') this.#dispatcher.urged(mark.row, mark.source)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
     }
     dropStale(this.state)

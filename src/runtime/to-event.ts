@@ -15,6 +15,7 @@ export function toEvent(record: LogRecord, types: ReadonlyMap<string, AnyEventTy
     request: record.request,
     cause: record.cause,
     source: record.agent,
+    priority: record.priority ?? 'normal',
     data: dataOf(record, types.get(record.type)),
   })
 }

@@ -1,6 +1,7 @@
 import type { SpineEvent } from '../agent/event-type.ts'
 import type { Mark } from '../coordination/state.ts'
 import type { SystemData } from '../event/catalogue.ts'
+import type { Priority } from '../event/priority.ts'
 import type { LogRecord } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -26,6 +27,8 @@ export interface WorkHandle<Reply> {
   events(): AsyncIterableIterator<SpineEvent>
   /** Ends the request of this work and all that followed from it. */
   cancel(why: string): Promise<void>
+  /** Gives the request of this work another class, queued or running: see `requests.setPriority`. */
+  setPriority(priority: Priority, why?: string): Promise<void>
 }
 
 const ENDS = [
@@ -50,6 +53,7 @@ export function workHandle(
     sequence,
     duplicate,
     cancel: (why) => requests.cancel(request, why),
+    setPriority: (priority, why) => requests.setPriority(request, priority, why),
     events: () => requests.events(request),
     async result(options = {}) {
       const withinMs = durationMs(options.within ?? '60s', 'result: within')

@@ -309,6 +309,7 @@ export class TestWorld {
           duplicate: own ? false : handle.duplicate,
           result: (how) => wait(async (spine) => (await again(spine)).result(how)),
           cancel: (why) => persist(async (spine) => (await again(spine)).cancel(why)),
+          setPriority: (priority, why) => persist(async (spine) => (await again(spine)).setPriority(priority, why)),
         }
       },
       settled: (request, options) => wait((spine) => spine.settled(request, options)),
@@ -325,6 +326,7 @@ export class TestWorld {
       requests: {
         get: (id) => persist((spine) => spine.requests.get(id)),
         cancel: (id, why) => persist((spine) => spine.requests.cancel(id, why)),
+        setPriority: (id, priority, why) => persist((spine) => spine.requests.setPriority(id, priority, why)),
         restart: (id, why) => persist((spine) => spine.requests.restart(id, why)),
       },
       deadLetters: {

@@ -128,6 +128,7 @@ export function appendSection(under: EngineUnderTest): void {
           agent: 'agent',
           deadline: 1_800_000_000_002,
           due: 1_800_000_000_003,
+          priority: 'background',
         })
         const { data: _, ...bare } = record(null, { session: 't' })
         // Both orders: what a commit shares between its records must not leak from its first to the others.

@@ -71,7 +71,7 @@ const COMMA = 0x2c
 const UTF8_BYTES_MAX = 3
 const JSON_BYTES_MAX = 6
 /** The names and numbers of a header, a length, the punctuation. */
-const BYTES_PER_RECORD_MAX = 352
+const BYTES_PER_RECORD_MAX = 384
 const BYTES_PER_COMMIT_MAX = 256
 
 /** An upper bound that costs next to nothing; `exactly` counts the bytes of the data, which costs as much as writing. */

@@ -38,6 +38,7 @@ function headerJson(record: NewRecord, lead: NewRecord): string {
   if (record.agent !== undefined) json += `,"agent":${quoted(record.agent)}`
   if (record.deadline !== undefined) json += `,"deadline":${record.deadline}`
   if (record.due !== undefined) json += `,"due":${record.due}`
+  if (record.priority !== undefined) json += `,"priority":${quoted(record.priority)}`
   if (record.version !== undefined) json += `,"version":${record.version}`
   if (record.time !== lead.time) json += `,"time":${record.time}`
   if (session !== lead.session || isCut(session)) json += `,"session":${quoted(session)}`
@@ -99,6 +100,7 @@ function decodeRecord(header: Partial<LogRecord>, data: Json, row: CommitRow, in
     ...(header.agent === undefined ? undefined : { agent: header.agent }),
     ...(header.deadline === undefined ? undefined : { deadline: header.deadline }),
     ...(header.due === undefined ? undefined : { due: header.due }),
+    ...(header.priority === undefined ? undefined : { priority: header.priority }),
     ...(header.version === undefined ? undefined : { version: header.version }),
   }
   return Object.freeze(record)
