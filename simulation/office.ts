@@ -69,6 +69,9 @@ export interface Policies {
   readonly onFailure: 'skip' | 'block' | 'park'
   readonly expertOrder: 'session' | 'none'
   readonly concurrency: number
+  readonly preempt: { readonly at: 'signal' | 'step' | 'never'; readonly then: 'resume' | 'restart' }
+  /** Of the pool that all share. */
+  readonly slots: number
 }
 
 export function randomPolicies(chance: Chance): Policies {
@@ -76,12 +79,17 @@ export function randomPolicies(chance: Chance): Policies {
     onFailure: chance.pick(['skip', 'block', 'park']),
     expertOrder: chance.pick(['session', 'none']),
     concurrency: chance.pick([1, 2, 16]),
+    preempt: {
+      at: chance.pick(['signal', 'signal', 'step', 'never']),
+      then: chance.pick(['resume', 'resume', 'restart']),
+    },
+    slots: chance.pick([1, 3, 64]),
   }
 }
 
 export function office(around: Surroundings, policies: Policies): readonly AnyAgent[] {
   const { history, process } = around
-  const { onFailure, concurrency } = policies
+  const { onFailure, concurrency, preempt } = policies
   const retry = { attempts: 5, backoff: '10ms..200ms' } as const
 
   const tool = async (kind: 'step' | 'effect', who: string, source: number, name: string, idempotencyKey: string) => {
@@ -98,7 +106,14 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     return before
   }
 
-  const Expert = agent('expert', { input: Question, output: Answer, order: policies.expertOrder, concurrency, retry })
+  const Expert = agent('expert', {
+    input: Question,
+    output: Answer,
+    order: policies.expertOrder,
+    concurrency,
+    retry,
+    preempt,
+  })
   const Senior = agent('senior', { input: Question, output: Answer, retry })
 
   const expert = Expert.handle(async (evt, ctx) => {
@@ -123,7 +138,7 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
 
   const clerk = agent(
     'clerk',
-    { on: Ordered, emits: [Finished, Noted, Asked], onFailure, concurrency, retry },
+    { on: Ordered, emits: [Finished, Noted, Asked], onFailure, concurrency, retry, preempt },
     async (evt, ctx) => {
       entered('clerk', evt.sequence, ctx.deadline)
       const results: string[] = []
@@ -268,7 +283,7 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     },
   )
 
-  const filing = agent('filing', { on: [Finished, Noted], concurrency, retry }, async (evt, ctx) => {
+  const filing = agent('filing', { on: [Finished, Noted], concurrency, retry, priority: 'low' }, async (evt, ctx) => {
     entered('filing', evt.sequence, ctx.deadline)
     await ctx.step('file', ({ idempotencyKey }) => tool('effect', 'filing', evt.sequence, 'file', idempotencyKey), {
       effect: true,

@@ -4,7 +4,7 @@
  * Job: produce a history. Not its job: judging it (`checkers/`). All that is random comes from the seed and all time from
  * one virtual clock, so a seed plays the same way every time.
  */
-import { encodeState, evolve, initialState, type LogRecord, type Spine, stateOf } from 'event-spine'
+import { encodeState, evolve, initialState, type LogRecord, type Priority, type Spine, stateOf } from 'event-spine'
 import {
   type AppendFault,
   type SimulatedEngine,
@@ -46,10 +46,12 @@ interface Order {
   readonly publication: Publication
   readonly ops: readonly Op[]
   readonly deadlineMs: number | undefined
+  readonly priority: Priority | undefined
   /** The process that is asked now; what a dead one was asked is never answered. */
   triedBy: SimulatedProcess | undefined
 }
 
+const PRIORITIES: readonly Priority[] = ['critical', 'high', 'normal', 'low', 'background']
 const CALLED = new Set(['expert', 'senior'])
 /** Of a process: none, few, more than there ever are. */
 const SUSPENDED_RUNS_MAX = [0, 1, 4, 1_000]
@@ -131,7 +133,8 @@ class World {
     else if (draw < 73) this.#start(slot)
     else if (draw < 77) this.#kill(slot)
     else if (draw < 79) void this.#closeInOrder(slot)
-    else if (draw < 83) void this.#cancelOne()
+    else if (draw < 82) void this.#cancelOne()
+    else if (draw < 84) void this.#prioritizeOne()
     else if (draw < 88) void this.#dealWithDeadLetters(this.#chance.percent(20))
     else if (draw < 89) void this.#pauseOrResume()
     else if (draw < 91) this.#clock.advanceTo(this.#clock.now() + 10_000)
@@ -238,7 +241,8 @@ class World {
     )
     const silent = { warn: () => {} }
     const suspendedRunsMax = chance.pick(SUSPENDED_RUNS_MAX)
-    const options = { engine, agents, clock: this.#clock, random: chance, logger: silent }
+    const pools = { default: this.#policies.slots }
+    const options = { engine, agents, pools, clock: this.#clock, random: chance, logger: silent }
     SimulatedProcess.start(options, { suspendedRunsMax }).then(
       (process) => {
         if (slot.number === number && slot.engine !== undefined) slot.process = process
@@ -301,7 +305,8 @@ class World {
     const hasDeadline = this.#chance.percent(8)
     const deadlineMs = hasDeadline ? this.#clock.now() + this.#chance.pick([20, 200, 5_000]) : undefined
     if (hasDeadline) this.#mayEndEarly.add(id)
-    const order = { publication, ops: randomOps(this.#chance), deadlineMs, triedBy: undefined }
+    const priority = this.#chance.percent(50) ? undefined : this.#chance.pick(PRIORITIES)
+    const order = { publication, ops: randomOps(this.#chance), deadlineMs, priority, triedBy: undefined }
     this.#history.publications.push(publication)
     this.#orders.push(order)
     void this.#publish(order)
@@ -315,7 +320,7 @@ class World {
   }
 
   async #publish(order: Order): Promise<void> {
-    const { publication, ops, deadlineMs } = order
+    const { publication, ops, deadlineMs, priority } = order
     const process = this.#slots.map((slot) => slot.process).find((one) => one?.isAlive === true)
     if (process === undefined || order.triedBy?.isAlive === true) return
     order.triedBy = process
@@ -327,7 +332,12 @@ class World {
       const { sequence, request } = await process.spine.publish(
         Ordered,
         { id, ops: [...ops] },
-        { session, idempotencyKey: key, ...(deadline === undefined ? {} : { deadline }) },
+        {
+          session,
+          idempotencyKey: key,
+          ...(deadline === undefined ? {} : { deadline }),
+          ...(priority === undefined ? {} : { priority }),
+        },
       )
       publication.acknowledged.push({ at: this.#history.next(), sequence, request })
     } catch {
@@ -345,6 +355,15 @@ class World {
     this.#mayEndEarly.add(publication.id)
     const [first] = publication.acknowledged
     await process.spine.requests.cancel(first?.request as string, 'no longer wanted').catch(() => undefined)
+  }
+
+  async #prioritizeOne(): Promise<void> {
+    const heard = this.#orders.filter(({ publication }) => publication.acknowledged.length > 0)
+    const process = this.#slots[0]?.process
+    if (heard.length === 0 || process === undefined) return
+    const [first] = this.#chance.pick(heard).publication.acknowledged
+    const priority = this.#chance.pick(PRIORITIES)
+    await process.spine.requests.setPriority(first?.request as string, priority).catch(() => undefined)
   }
 
   async #pauseOrResume(): Promise<void> {

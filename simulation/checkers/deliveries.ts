@@ -19,6 +19,8 @@ interface Life {
   completed: number
   /** Committed step outcomes of the current generation, by command. */
   readonly outcomes: Map<string, 'ok' | 'failed'>
+  /** Commands that change the world: their outcomes outlive a generation. */
+  readonly effects: Set<string>
 }
 
 /** I7, I15, I16, I17, I19: every delivery has one life, its steps one outcome each, its timers one firing. */
@@ -52,7 +54,7 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
         findings.push({ invariant: 'I17', what: `${name} fired ${timer.due - record.time} ms early` })
       if (timer !== undefined) timer.fired = true
     }
-    if (!type.startsWith('spine.delivery.') && type !== 'spine.step.recorded') continue
+    if (!type.startsWith('spine.delivery.') && !type.startsWith('spine.step.')) continue
     const life = lives.get(id) ?? {
       key: record.key,
       source: cause,
@@ -60,6 +62,7 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
       state: 'open' as const,
       completed: 0,
       outcomes: new Map(),
+      effects: new Set(),
     }
     lives.set(id, life)
     findings.push(...live(life, id, record))
@@ -76,6 +79,10 @@ function live(life: Life, id: string, record: LogRecord): readonly Finding[] {
     // A failure may be tried again by the next attempt; what succeeded is never executed again.
     return before === 'ok' ? [{ invariant: 'I9', what: `${id} ${command} was recorded again at ${sequence}` }] : []
   }
+  if (type === 'spine.step.started') life.effects.add((record.data as { command: string }).command)
+  const { generation } = record.data as { generation?: number }
+  if (type === 'spine.delivery.preempted' && generation !== undefined)
+    for (const command of life.outcomes.keys()) if (!life.effects.has(command)) life.outcomes.delete(command)
   if (type === 'spine.delivery.redriven') {
     const was = life.state
     life.state = 'open'

@@ -1,15 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Evidence, Gathered } from '../history.ts'
 import type { Finding } from './index.ts'
+import { startedOver } from './started-over.ts'
 
 /** I12: a gather fires once, counts each branch once, and stops when its rule says so. */
-export function checkGathers({ history }: Evidence): readonly Finding[] {
+export function checkGathers({ history, records }: Evidence): readonly Finding[] {
   const findings: Finding[] = []
   const told = new Map<string, Gathered>()
+  const anew = startedOver(records)
   for (const gathered of history.gathers) {
     const name = `${gathered.source} ${gathered.op.name}`
     const before = told.get(name)
-    if (before !== undefined && !isDeepStrictEqual(before, gathered))
+    if (before !== undefined && !anew.has(gathered.source) && !isDeepStrictEqual(before, gathered))
       findings.push({ invariant: 'I12', what: `gather ${name} came to ${text(before)}, then to ${text(gathered)}` })
     if (before !== undefined) continue
     told.set(name, gathered)

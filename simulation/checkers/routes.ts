@@ -21,6 +21,9 @@ export function checkRoutes({ records }: Evidence): readonly Finding[] {
   const findings: Finding[] = []
   const decided = new Set<string>()
   for (const { type, cause, agent, sequence, data } of records) {
+    // In another generation the run takes its way anew.
+    if (type === 'spine.delivery.preempted' && (data as { generation?: number }).generation !== undefined)
+      for (const name of decided) if (name.startsWith(`${cause}/${agent} `)) decided.delete(name)
     if (type !== 'spine.route.decided') continue
     const { command, value, target, rejected } = data as unknown as Decided
     const name = `${cause}/${agent} ${command}`

@@ -1,6 +1,7 @@
 import type { LogRecord } from 'event-spine'
 import type { Evidence } from '../history.ts'
 import type { Finding } from './index.ts'
+import { startedOver } from './started-over.ts'
 
 interface Wait {
   readonly opened: number
@@ -40,11 +41,13 @@ export function checkWaits({ records, history }: Evidence): readonly Finding[] {
 function checkAnswers(records: readonly LogRecord[], waits: Evidence['history']['waits']): readonly Finding[] {
   const findings: Finding[] = []
   const told = new Map<string, number | undefined>()
+  const anew = startedOver(records)
   for (const { source, name, asked, answer } of waits) {
     const wait = `${source} ${name}`
-    if (told.has(wait) && told.get(wait) !== answer)
+    if (told.has(wait) && !anew.has(source) && told.get(wait) !== answer)
       findings.push({ invariant: 'I12', what: `wait ${wait} was given ${told.get(wait)}, then ${answer}` })
     told.set(wait, answer)
+    if (anew.has(source)) continue
     const given = records.find(({ type, cause }) => type === 'question.answered' && cause === asked)
     const first = given?.sequence
     const expired = records.find(

@@ -343,7 +343,11 @@ function checkOptions(name: string, options: AnyOptions): void {
       options.priority,
     )
   if (options.pool !== undefined && (typeof options.pool !== 'string' || options.pool === ''))
-    throw invalid(`${what}: pool is no name.`, "Use a name that createSpine({ pools }) has, or 'default'.", options.pool)
+    throw invalid(
+      `${what}: pool is no name.`,
+      "Use a name that createSpine({ pools }) has, or 'default'.",
+      options.pool,
+    )
   checkPreempt(what, options.preempt)
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)

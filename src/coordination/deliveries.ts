@@ -19,7 +19,10 @@ import { forgetWaits } from './wait-index.ts'
 
 export interface Opening {
   /** The record that opens it; its header gives session, request, key, hops and deadline. */
-  readonly source: Pick<LogRecord, 'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline' | 'due' | 'priority'>
+  readonly source: Pick<
+    LogRecord,
+    'sequence' | 'session' | 'request' | 'key' | 'hops' | 'deadline' | 'due' | 'priority'
+  >
   readonly agent: number
   /** Index of the event type; 0 for directed work. */
   readonly type: number

@@ -109,7 +109,8 @@ function inheritAgain(state: SpineState, row: Row): void {
  */
 export function foldPreempted(state: SpineState, row: Row, record: LogRecord): void {
   const { deliveries } = state
-  if (deliveries.status[row] !== STATUS.ready) return
+  // A further attempt runs as a `backoff` whose time has come.
+  if (deliveries.status[row] !== STATUS.ready && deliveries.status[row] !== STATUS.backoff) return
   deliveries.started[row] = 0
   if ((deliveries.preemptions[row] as number) < limits.preemptionsMax)
     deliveries.preemptions[row] = (deliveries.preemptions[row] as number) + 1

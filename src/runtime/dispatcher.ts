@@ -143,7 +143,7 @@ export class Dispatcher {
     const run = this.#live.get(row)
     if (run === undefined) {
       // Where it stands in line already, that entry is out of date.
-      if (deliveries.status[row] !== STATUS.ready) return
+      if (deliveries.status[row] !== STATUS.ready && deliveries.status[row] !== STATUS.backoff) return
       line.queue(urgency).push(row, source)
     } else if (run.phase === 'suspended' && run.isWaitingForSlot) {
       line.removeResume(run)
@@ -204,13 +204,11 @@ export class Dispatcher {
     line.pool.slotsTaken--
     line.pool.running.delete(run)
     this.#slotsTaken--
+    line.pool.offer(line)
     if (this.#isAlone || this.#loners.length > 0) {
       this.#isAlone = false
       this.#startLonersThenOthers()
-    } else {
-      line.pool.offer(line)
-      this.#fill(line.pool)
-    }
+    } else this.#fill(line.pool)
   }
 
   /** A run that was asked to make room has come to a place where it can. True when it did. */
@@ -343,7 +341,8 @@ export class Dispatcher {
   #clearHead(line: Line, urgency: Urgency): boolean {
     const queue = line.queue(urgency)
     for (let run = queue.firstResume; run !== undefined; run = queue.firstResume) {
-      if (run.phase === 'suspended') return true
+      // What has been folded already, and not been told yet, may have ended it.
+      if (run.phase === 'suspended' && this.#host.state.deliveries.source[run.row] === run.source) return true
       queue.resumes.delete(run)
     }
     while (queue.hasStarts) {

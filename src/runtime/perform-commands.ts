@@ -151,7 +151,10 @@ async function executeAndRecord(run: Run, id: string, command: StepCommand, mayb
   if (stopped && !effect) return false
   const stand = run.stand()
   try {
-    const recorded = await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })], !effect)
+    const recorded = await run.append(
+      [fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })],
+      !effect,
+    )
     return recorded !== undefined
   } catch (error) {
     const data = { command: id, error: failureOf(error), ...stand }

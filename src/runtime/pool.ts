@@ -82,8 +82,7 @@ export class Pool {
   oldest(): Line | undefined {
     let oldest: Line | undefined
     for (const lines of this.#waiting)
-      for (const line of lines)
-        if (oldest === undefined || line.oldestSource < oldest.oldestSource) oldest = line
+      for (const line of lines) if (oldest === undefined || line.oldestSource < oldest.oldestSource) oldest = line
     return oldest
   }
 

@@ -213,9 +213,13 @@ export class Run {
   /** Makes room for more urgent work. What the log has of it stays, and so does what a step of it still brings (X6). */
   preempt(by: Sequence): void {
     const { then } = this.agent.preempt
-    const data = then === 'restart' ? { by, generation: this.generation + 1 } : { by, ...(this.#execution === undefined ? {} : this.stand()) }
+    const data =
+      then === 'restart'
+        ? { by, generation: this.generation + 1 }
+        : { by, ...(this.#execution === undefined ? {} : this.stand()) }
     this.isPreempted = then === 'resume'
-    void this.append([fact('spine.delivery.preempted', headerNow(this), data)])
+    // The fold ignores it when the delivery has ended; a run that has not been entered would guard its request wrongly.
+    void this.append([fact('spine.delivery.preempted', headerNow(this), data)], false)
     this.#abort(PREEMPTED)
     this.#over()
   }

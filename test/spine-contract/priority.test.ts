@@ -223,7 +223,9 @@ describeOnEachEngine('priority', (world) => {
     const spine = await world.open({ agents: [expert, asking] })
     await spine.start(expert, { question: 'first' })
     await expect.poll(() => order).toEqual(['first'])
-    const others = await Promise.all(['a', 'b'].map((question) => spine.start(expert, { question }, { priority: 'high' })))
+    const others = await Promise.all(
+      ['a', 'b'].map((question) => spine.start(expert, { question }, { priority: 'high' })),
+    )
     const urgent = await publish(spine, 1, 'critical')
     const called = async () => (await world.records(spine)).filter(({ type }) => type === 'spine.call.requested').length
     await expect.poll(called).toBe(4)
@@ -315,7 +317,9 @@ describeOnEachEngine('priority', (world) => {
       code: 'SPINE_AGENT_INVALID',
       value: 'modle',
     })
-    await expect(world.open({ agents: [], pools: { model: 0 } })).rejects.toMatchObject({ code: 'SPINE_OPTION_INVALID' })
+    await expect(world.open({ agents: [], pools: { model: 0 } })).rejects.toMatchObject({
+      code: 'SPINE_OPTION_INVALID',
+    })
     expect(() => agent('a', { on: Numbered, priority: 'urgent' as never }, () => {})).toThrow(/no priority/)
     expect(() => agent('a', { on: Numbered, preempt: { at: 'once' as never } }, () => {})).toThrow(/preempt.at/)
     const spine = await world.open({ agents: [] })
