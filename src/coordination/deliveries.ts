@@ -14,7 +14,7 @@ import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
-import { classify, urgeQueue } from './urgency.ts'
+import { classify, urgeQueue } from './urge.ts'
 import { forgetWaits } from './wait-index.ts'
 
 export interface Opening {

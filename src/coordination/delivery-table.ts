@@ -53,7 +53,7 @@ export class DeliveryTable {
   observes: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** Its class: place in `PRIORITIES`. */
   priority: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
-  /** As `priority`, or less when something more urgent waits for it (urgency.ts). */
+  /** As `priority`, or less when something more urgent waits for it (urge.ts). */
   urgency: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** How often it made room for more urgent work. */
   preemptions: Uint8Array = new Uint8Array(ROWS_AT_FIRST)

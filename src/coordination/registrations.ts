@@ -14,7 +14,7 @@ import { askForLess } from './after.ts'
 import { moveRound } from './join.ts'
 import type { AgentState, SpineState } from './state.ts'
 import { applyTerms, EVERYTHING, typeIndex } from './terms.ts'
-import { urgeQueue } from './urgency.ts'
+import { urgeQueue } from './urge.ts'
 
 /** The index of an agent that is named as a target, whether it was ever registered or not. */
 export function targetIndex(state: SpineState, name: string): number {

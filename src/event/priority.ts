@@ -1,7 +1,7 @@
 /**
  * How urgent work is: the classes, from the most urgent down, and their places in that order.
  *
- * Job: names and numbers. Not its job: what a class does to the order of work (`coordination/urgency.ts`).
+ * Job: names and numbers. Not its job: what a class does to the order of work (`coordination/urge.ts`).
  */
 
 export const PRIORITIES = ['critical', 'high', 'normal', 'low', 'background'] as const

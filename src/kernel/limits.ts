@@ -25,19 +25,19 @@ export const LIMIT_TABLE = {
   crashesAloneMax: limit(3, 'crashes', 'further process deaths, with nothing else running, before a run is dead'),
   generationsMax: limit(1_000, 'generations', 'how often one run may be started over'),
   preemptionsMax: limit(3, 'times', 'how often one run makes room for more urgent work; then it keeps its slot'),
-  zombiesMax: limit(
+  zombieRunsMax: limit(
     16,
     'runs',
     'of one agent that ignore the signal of their preemption; while there are so many, none makes room',
   ),
-  poolSlotsDefault: limit(
+  defaultPoolRuns: limit(
     64,
     'runs',
     "handlers of the pool 'default' at once in one process, when createSpine says nothing",
   ),
-  poolSlotsMax: limit(10_000, 'runs', 'handlers of one pool at once in one process'),
+  poolRunsMax: limit(10_000, 'runs', 'handlers of one pool at once in one process'),
   poolsMax: limit(64, 'pools', 'that createSpine takes'),
-  startsPerOldest: limit(16, 'starts', 'of which one goes to the oldest work of the pool, whatever its class'),
+  oldestEveryStarts: limit(16, 'starts', 'of which one goes to the oldest work of the pool, whatever its class'),
   joinTypesMax: limit(32, 'types', 'event types of one join, or of one `after`'),
   suspendedRunsMax: limit(
     10_000,

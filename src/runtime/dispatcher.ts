@@ -17,7 +17,6 @@ import { type StartMode, startMode } from '../coordination/crashes.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
-import { findRoom, type Occupant, type Yielding } from '../coordination/victim.ts'
 import { NORMAL, type Urgency } from '../event/priority.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -26,6 +25,7 @@ import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
 import { LANE } from './lane.ts'
 import { Line } from './line.ts'
 import { createPools, NOTHING, type Pool } from './pool.ts'
+import { Preemption } from './preemption.ts'
 import { Run } from './run.ts'
 import type { RunHost } from './run-host.ts'
 import { StoppedRuns } from './stopped-runs.ts'
@@ -48,8 +48,7 @@ export class Dispatcher {
   readonly #live = new Map<Row, Run>()
   /** Became ready again while their last attempt was still ending. */
   readonly #again = new Map<Row, Sequence>()
-  /** Made room, and the record of it is on its way. */
-  readonly #preempted = new Map<Row, Sequence>()
+  readonly #preemption: Preemption
   readonly #suspended: SuspendedRuns
   /** What wants the process to itself. While there is any, nothing else starts. */
   readonly #loners: Loner[] = []
@@ -70,6 +69,7 @@ export class Dispatcher {
     this.#pools = createPools(pools)
     this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
     this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
+    this.#preemption = new Preemption(host, (run) => this.#lines.get(run.agent.name) as Line)
     for (const agent of hosted.current.values()) this.add(agent)
   }
 
@@ -123,7 +123,7 @@ export class Dispatcher {
       this.#again.set(row, source)
       return
     }
-    const madeRoom = this.#preempted.size > 0 && this.#preempted.get(row) === source && this.#preempted.delete(row)
+    const madeRoom = this.#preemption.isFolded(row, source)
     if (this.#modeOf(row) === 'alone') {
       this.#startAlone({ line, row, source })
       return
@@ -218,11 +218,7 @@ export class Dispatcher {
     const { pool } = line
     const wanted = line.isFull ? line : pool.isFull ? pool.next() : undefined
     if (wanted === undefined || wanted.mostUrgent >= this.#urgencyOf(run.row)) return false
-    if (!this.#clearHead(wanted, wanted.mostUrgent)) return false
-    const yielding = this.#yieldingOf(run)
-    if (yielding !== 'at once' && yielding !== 'next step') return false
-    this.#preempt(run, sourceOfHead(wanted))
-    return true
+    return this.#clearHead(wanted, wanted.mostUrgent) && this.#preemption.yield(run, wanted.sourceOfHead)
   }
 
   #suspend(run: Run): void {
@@ -321,7 +317,7 @@ export class Dispatcher {
       pool.offer(line)
       return true
     }
-    if (pool.isFull && !this.#makeRoom(line, urgency, pool.running, pool.hasReserve)) return false
+    if (pool.isFull && !this.#hasRoom(line, urgency)) return false
     const queue = line.queue(urgency)
     const resumed = queue.firstResume
     line.started(urgency)
@@ -357,54 +353,17 @@ export class Dispatcher {
     return false
   }
 
+  #hasRoom(line: Line, urgency: Urgency): boolean {
+    const { pool } = line
+    return this.#hasClasses && this.#preemption.makeRoom(line, urgency, pool.running, pool.hasReserve)
+  }
+
   /** Every slot of the agent itself is taken: one of its own makes room. */
   #makeRoomInLine(line: Line): void {
     const urgency = line.mostUrgent
     if (urgency === NOTHING || !this.#clearHead(line, urgency)) return
     const own = [...line.pool.running].filter((run) => run.agent.name === line.agent.name)
-    this.#makeRoom(line, urgency, own, false)
-  }
-
-  /** True when there is a slot now for the head of this line. `hasReserve`: whether one may be had beyond what there is. */
-  #makeRoom(line: Line, urgency: Urgency, running: Iterable<Run>, hasReserve: boolean): boolean {
-    if (!this.#hasClasses) return false
-    const { deliveries } = this.#host.state
-    const queue = line.queue(urgency)
-    const row = queue.firstResume?.row ?? queue.row
-    // What only looks on stops nobody.
-    if (deliveries.observes[row] === 1) return false
-    const room = findRoom(this.#occupants(running), urgency)
-    if (room.kind === 'preempt') {
-      this.#preempt(room.victim.run, deliveries.source[row] as Sequence)
-      return true
-    }
-    if (hasReserve && room.mayUseReserve) return true
-    if (room.later !== undefined) room.later.run.isAskedToYield = true
-    return false
-  }
-
-  *#occupants(running: Iterable<Run>): Generator<Occupant & { readonly run: Run }> {
-    for (const run of running) yield { run, urgency: this.#urgencyOf(run.row), yielding: this.#yieldingOf(run) }
-  }
-
-  #yieldingOf(run: Run): Yielding {
-    const { at } = run.agent.preempt
-    const times = this.#host.state.deliveries.preemptions[run.row] as number
-    const line = this.#lines.get(run.agent.name) as Line
-    if (at === 'never' || times >= limits.preemptionsMax || line.zombies >= limits.zombiesMax) return 'never'
-    // A suspect of a crash is watched until it comes to rest by itself.
-    if (run.isCareful) return 'never'
-    if (run.isInEffect) return 'in effect'
-    return at === 'step' ? 'next step' : 'at once'
-  }
-
-  #preempt(run: Run, by: Sequence): void {
-    this.#preempted.set(run.row, run.source)
-    this.#host.preemptedSteps.add(run, (change) => {
-      const line = this.#lines.get(run.agent.name)
-      if (line !== undefined) line.zombies += change
-    })
-    run.preempt(by)
+    this.#preemption.makeRoom(line, urgency, own, false)
   }
 
   #resume(line: Line, run: Run): boolean {
@@ -509,16 +468,11 @@ export class Dispatcher {
     const { deliveries } = this.#host.state
     const status = deliveries.status[row]
     if (deliveries.source[row] !== source || this.#live.has(row)) return false
-    if (this.#preempted.size > 0 && this.#preempted.get(row) === source) return false
+    if (this.#preemption.isOnItsWay(row, source)) return false
     if (deliveries.caller[row] !== 0 && this.#isGivenUp(row)) return false
     const now = this.#host.clock.now()
     const deadline = deliveries.deadline[row] as number
     if (deadline !== 0 && now >= deadline) return false
     return status === STATUS.ready || (status === STATUS.backoff && now >= (deliveries.due[row] as number))
   }
-}
-
-function sourceOfHead(line: Line): Sequence {
-  const queue = line.queue(line.mostUrgent)
-  return queue.firstResume?.source ?? queue.source
 }

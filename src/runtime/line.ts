@@ -4,7 +4,7 @@
  * Job: keep it in order. Not its job: whether any of it may still start (`dispatcher.ts`).
  *
  * E1  The most urgent first; of one class those that go on before those that start, and each in the order in which it came.
- * E2  Of every `limits.startsPerOldest` starts one goes to the oldest, whatever its class.
+ * E2  Of every `limits.oldestEveryStarts` starts one goes to the oldest, whatever its class.
  * E3  An entry may be out of date, also in its class: whoever takes it looks.
  */
 import { NORMAL, PRIORITIES, type Urgency } from '../event/priority.ts'
@@ -127,7 +127,7 @@ export class Line {
 
   /** The class whose turn it is. `oldest`: whatever its class. */
   turn(oldest: boolean): Urgency {
-    return oldest || this.#sinceOldest >= limits.startsPerOldest - 1 ? this.#oldestUrgency() : this.mostUrgent
+    return oldest || this.#sinceOldest >= limits.oldestEveryStarts - 1 ? this.#oldestUrgency() : this.mostUrgent
   }
 
   started(urgency: Urgency): void {
@@ -141,6 +141,16 @@ export class Line {
       this.#queues[urgency] = queue
     }
     return queue
+  }
+
+  /** Of a class in which something waits. */
+  headOf(urgency: Urgency): { readonly row: Row; readonly source: Sequence } {
+    const queue = this.queue(urgency)
+    return queue.firstResume ?? queue
+  }
+
+  get sourceOfHead(): Sequence {
+    return this.headOf(this.mostUrgent).source
   }
 
   /** Wherever it stands. */

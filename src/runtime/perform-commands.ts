@@ -73,7 +73,7 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         records.push(openGather(run, command.gather))
     }
   }
-  run.effectsAnnounced += startOnceDurable.length
+  run.effects.announced += startOnceDurable.length
   if (records.length > 0) void commit(run, records, startOnceDurable, called)
 }
 
@@ -85,7 +85,7 @@ async function commit(
 ): Promise<void> {
   try {
     const outcome = await run.append(records)
-    run.effectsAnnounced -= effects.length
+    run.effects.announced -= effects.length
     // Stopped meanwhile: what was announced and not begun is left to whoever comes next, if anyone does.
     if (outcome === undefined || run.isOver) return
     for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
@@ -100,7 +100,7 @@ async function commit(
 function joinEffect(run: Run, id: string): boolean {
   const effect = run.host.effectsUnderWay.get(idempotencyKey(run, id))
   if (effect === undefined) return false
-  run.trackEffect(effect)
+  run.effects.add(effect)
   // Its outcome comes from here, so this run is not suspended, and its timeout runs.
   run.busy++
   void effect.finally(() => {
@@ -129,7 +129,7 @@ async function performStep(run: Run, id: string, command: StepCommand, maybeDone
   if (command.kind === 'effect') {
     const key = idempotencyKey(run, id)
     run.host.effectsUnderWay.set(key, work)
-    run.trackEffect(work)
+    run.effects.add(work)
     void work.finally(() => run.host.effectsUnderWay.delete(key))
   } else run.stepsUnderWay.set(id, work)
   await work

@@ -5,7 +5,7 @@
  * (`dispatcher.ts`).
  *
  * P1  Of the lines that wait, one with the most urgent work goes next; lines of equal urgency take turns.
- * P2  Of every `limits.startsPerOldest` starts one goes to the oldest work, whatever its class: so nothing waits for ever, and
+ * P2  Of every `limits.oldestEveryStarts` starts one goes to the oldest work, whatever its class: so nothing waits for ever, and
  *     no clock is asked. It stops nobody.
  */
 import { PRIORITIES, type Urgency } from '../event/priority.ts'
@@ -69,7 +69,7 @@ export class Pool {
 
   /** Whether the next start is the turn of the oldest. */
   get isTurnOfOldest(): boolean {
-    return this.#sinceOldest >= limits.startsPerOldest - 1
+    return this.#sinceOldest >= limits.oldestEveryStarts - 1
   }
 
   next(): Line | undefined {
@@ -112,13 +112,13 @@ export function createPools(sizes: { readonly [name: string]: number } = {}): Re
       fix: 'Let agents that need the same thing share a pool.',
     })
   }
-  const pools = new Map([[DEFAULT_POOL, new Pool(DEFAULT_POOL, limits.poolSlotsDefault)]])
+  const pools = new Map([[DEFAULT_POOL, new Pool(DEFAULT_POOL, limits.defaultPoolRuns)]])
   for (const [name, slots] of named) {
-    if (!Number.isSafeInteger(slots) || slots < 1 || slots > limits.poolSlotsMax) {
+    if (!Number.isSafeInteger(slots) || slots < 1 || slots > limits.poolRunsMax) {
       throw new SpineError('SPINE_OPTION_INVALID', `pools.${name} is ${slots}.`, {
         value: slots,
-        limit: limits.poolSlotsMax,
-        fix: `Use a whole number from 1 to ${limits.poolSlotsMax}.`,
+        limit: limits.poolRunsMax,
+        fix: `Use a whole number from 1 to ${limits.poolRunsMax}.`,
       })
     }
     pools.set(name, new Pool(name, slots))

@@ -4,6 +4,14 @@ import type { Clock, Timer } from '../kernel/clock.ts'
 export class RunEffects {
   #underWay: Set<Promise<unknown>> | undefined
 
+  /** Their start is on its way to the log. */
+  announced = 0
+
+  /** It changes the world, or is about to: it is not stopped. */
+  get anyBegun(): boolean {
+    return this.announced > 0 || this.any
+  }
+
   get any(): boolean {
     return this.#underWay !== undefined && this.#underWay.size > 0
   }

@@ -1,8 +1,7 @@
 /**
- * One attempt at one delivery: enters the handler, performs what it asks for, releases outcomes, ends with one commit.
+ * One attempt at one delivery.
  *
- * Job: enter the handler (`execution.ts`), perform what it asks for, release outcomes in order (`replay.ts`), end with
- * one commit.
+ * Job: enter the handler (`execution.ts`), do what it asks, release outcomes in order (`replay.ts`), end with one commit.
  * Not its job: when it may run (`dispatcher.ts`), what a failure leads to in the state (`coordination/`).
  *
  * States: `running` (holds a slot: the handler computes, or a step of it runs here) → `suspended` (waits only for what
@@ -70,14 +69,11 @@ export class Run {
   #outliving: ReadonlySet<string> | undefined
   /** It has something to do, and stands in line for a slot. */
   isWaitingForSlot = false
-  /** More urgent work waits for its slot, until its next step. */
+  /** More urgent work wants its slot, at its next step. */
   isAskedToYield = false
-  /** It made room: its steps that still run may be joined. */
+  /** Its steps that still run may be joined. */
   isPreempted = false
-  /** How often its delivery had been begun anew. */
   readonly generation: number
-  /** Effects whose start is on its way to the log. */
-  effectsAnnounced = 0
   /** Plain steps whose function runs, by id: each tells whether it left an outcome on the log. */
   readonly stepsUnderWay = new Map<string, Promise<boolean>>()
   /** It was stopped from outside, and the last of what it had begun has come to rest. */
@@ -88,13 +84,14 @@ export class Run {
   readonly #runningTime: RunningTime
   #envelope: Envelope | undefined
   #execution: Execution | undefined
+  /** The end of the run waits for them. */
+  readonly effects = new RunEffects()
   /** Outcomes that came in while there was no execution to give them to. */
   #early: Outcome[] = []
   /** Outcomes up to here were given to a handler run from the top. */
   #replayedTo: Sequence = 0
   readonly #standing = new RunStanding()
   #wakePending = false
-  readonly #effects = new RunEffects()
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
@@ -212,25 +209,13 @@ export class Run {
 
   /** Makes room for more urgent work. What the log has of it stays, and so does what a step of it still brings (X6). */
   preempt(by: Sequence): void {
-    const { then } = this.agent.preempt
-    const data =
-      then === 'restart'
-        ? { by, generation: this.generation + 1 }
-        : { by, ...(this.#execution === undefined ? {} : this.stand()) }
-    this.isPreempted = then === 'resume'
-    // The fold ignores it when the delivery has ended; a run that has not been entered would guard its request wrongly.
+    this.isPreempted = this.agent.preempt.then === 'resume'
+    const stand = this.#execution === undefined ? {} : this.stand()
+    const data = this.isPreempted ? { by, ...stand } : { by, generation: this.generation + 1 }
+    // Guarded by the lane alone: the fold ignores it when the delivery has ended.
     void this.append([fact('spine.delivery.preempted', headerNow(this), data)], false)
     this.#abort(PREEMPTED)
     this.#over()
-  }
-
-  /** It changes the world, or is about to: it is not stopped. */
-  get isInEffect(): boolean {
-    return this.effectsAnnounced > 0 || this.hasEffects
-  }
-
-  get hasEffects(): boolean {
-    return this.#effects.any
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */
@@ -253,7 +238,7 @@ export class Run {
     this.#stopSignal.abort(reason)
   }
 
-  /** Header of the records that tell of this run, with the time of the first. */
+  /** Of the records that tell of this run, with the time of the first. */
   get header(): Omit<RecordHeader, 'type'> {
     return this.#header
   }
@@ -308,11 +293,6 @@ export class Run {
     if (this.#execution === undefined || markers.length === 0) return records
     this.#execution.markers = []
     return [...markers, ...records]
-  }
-
-  /** Keeps the end of the run waiting until a started effect has its outcome on the log. */
-  trackEffect(effect: Promise<unknown>): void {
-    this.#effects.add(effect)
   }
 
   /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
@@ -419,7 +399,7 @@ export class Run {
     const started = execution.replay.takeStartedEffects()
     if (started.length > 0) performCommands(this, started)
     this.#beginEnding()
-    if (!this.#effects.any) this.#complete(execution, result.value)
+    if (!this.effects.any) this.#complete(execution, result.value)
     else
       void this.#effectsDone().then((done) => {
         if (done) this.#complete(execution, result.value)
@@ -503,7 +483,7 @@ export class Run {
   }
 
   #effectsDone(): Promise<boolean> {
-    return this.#effects.done(this.host.clock, this.agent.timeoutMs)
+    return this.effects.done(this.host.clock, this.agent.timeoutMs)
   }
 
   #over(): void {

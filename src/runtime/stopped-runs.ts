@@ -37,7 +37,7 @@ export class StoppedRuns {
     const stopping = this.#byKey.get(place) ?? { runs: new Set(), waiters: [] }
     this.#byKey.set(place, stopping)
     stopping.runs.add(run)
-    const graceMs = run.hasEffects ? Math.max(run.agent.timeoutMs, limits.stoppedStepMs) : limits.stoppedStepMs
+    const graceMs = run.effects.any ? Math.max(run.agent.timeoutMs, limits.stoppedStepMs) : limits.stoppedStepMs
     const timer = this.#clock.setTimer(this.#clock.now() + graceMs, () => this.#rested(place, run))
     run.onRest = () => {
       timer.cancel()

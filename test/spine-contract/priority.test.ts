@@ -51,6 +51,7 @@ describeOnEachEngine('priority', (world) => {
           await new Promise((resolve, reject) => {
             signal.addEventListener('abort', () => {
               log.push(`${n} stopped`)
+              expect(signal.reason).toMatchObject({ code: 'SPINE_PREEMPTED' })
               reject(signal.reason)
             })
             void gates[n]?.promise.then(resolve)

@@ -2,7 +2,7 @@
  * How urgent each delivery is, and which others inherit that. Used by `deliveries.ts`, `evolve.ts` and `decode-state.ts`.
  *
  * Job: the class of a delivery, and the urgency of what stands in the way of a more urgent one. Not its job: who runs next
- * and who has to make room (`runtime/dispatcher.ts`, `victim.ts`).
+ * and who has to make room (`preempt.ts`).
  *
  * B1  The class of a delivery is what its agent says; else what its request was given since; else what the record says that
  *     opened it. What follows from a delivery inherits its class.
@@ -14,9 +14,7 @@ import { NORMAL, PRIORITIES, type Urgency, urgencyOf } from '../event/priority.t
 import type { LogRecord } from '../event/record.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
-import { limits } from '../kernel/limits.ts'
 import { STATUS, type Row } from './delivery-table.ts'
-import { makeReady, restartRun } from './deliveries.ts'
 import type { AgentState, SpineState } from './state.ts'
 
 /** When it opens, and its request and caller are known. */
@@ -101,26 +99,4 @@ function inheritAgain(state: SpineState, row: Row): void {
     const called = run.commands.get(name)?.row ?? 0
     if (called !== 0) urge(state, called, own)
   }
-}
-
-/**
- * A run had to make room. It may go on at once: from its journal, or in another generation from the top.
- * How often is counted, so that it does not happen for ever (`limits.preemptionsMax`).
- */
-export function foldPreempted(state: SpineState, row: Row, record: LogRecord): void {
-  const { deliveries } = state
-  // A further attempt runs as a `backoff` whose time has come.
-  if (deliveries.status[row] !== STATUS.ready && deliveries.status[row] !== STATUS.backoff) return
-  deliveries.started[row] = 0
-  if ((deliveries.preemptions[row] as number) < limits.preemptionsMax)
-    deliveries.preemptions[row] = (deliveries.preemptions[row] as number) + 1
-  const { generation } = record.data as unknown as SystemData<'spine.delivery.preempted'>
-  if (generation === undefined || generation <= (deliveries.generation[row] as number)) {
-    makeReady(state, row)
-    return
-  }
-  // It loses no attempt by it.
-  const attempt = deliveries.attempt[row] as number
-  restartRun(state, row, record, generation)
-  deliveries.attempt[row] = attempt
 }

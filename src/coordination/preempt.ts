@@ -1,13 +1,20 @@
 /**
  * Who makes room for more urgent work, when every slot is taken.
  *
- * Job: choose. Not its job: what a preempted run keeps (`urgency.ts`, `runtime/run.ts`), or who is urgent.
+ * Job: choose, and say what it means in the fold. Not its job: who is urgent (`urge.ts`), or stopping anything
+ * (`runtime/run.ts`).
  *
  * Y1  Only what is less urgent makes room, and of that the least urgent; among equals whoever started last.
  * Y2  What is in an effect is never stopped; what has made room `preemptionsMax` times, or says so, never makes room.
  * Y3  Where nobody can make room at once and somebody less urgent is in an effect, the reserve slot of the pool is used.
  */
+import type { SystemData } from '../event/catalogue.ts'
 import type { Urgency } from '../event/priority.ts'
+import type { LogRecord } from '../event/record.ts'
+import { limits } from '../kernel/limits.ts'
+import { makeReady, restartRun } from './deliveries.ts'
+import { STATUS, type Row } from './delivery-table.ts'
+import type { SpineState } from './state.ts'
 
 /**
  * - `at once`: it can be stopped where it stands.
@@ -42,4 +49,26 @@ export function findRoom<Who extends Occupant>(occupants: Iterable<Who>, urgency
     if (later === undefined || occupant.urgency >= later.urgency) later = occupant
   }
   return victim === undefined ? { kind: 'none', later, mayUseReserve } : { kind: 'preempt', victim }
+}
+
+/**
+ * A run had to make room. It may go on at once: from its journal, or in another generation from the top.
+ * How often is counted, so that it does not happen for ever (`limits.preemptionsMax`).
+ */
+export function foldPreempted(state: SpineState, row: Row, record: LogRecord): void {
+  const { deliveries } = state
+  // A further attempt runs as a `backoff` whose time has come.
+  if (deliveries.status[row] !== STATUS.ready && deliveries.status[row] !== STATUS.backoff) return
+  deliveries.started[row] = 0
+  if ((deliveries.preemptions[row] as number) < limits.preemptionsMax)
+    deliveries.preemptions[row] = (deliveries.preemptions[row] as number) + 1
+  const { generation } = record.data as unknown as SystemData<'spine.delivery.preempted'>
+  if (generation === undefined || generation <= (deliveries.generation[row] as number)) {
+    makeReady(state, row)
+    return
+  }
+  // It loses no attempt by it.
+  const attempt = deliveries.attempt[row] as number
+  restartRun(state, row, record, generation)
+  deliveries.attempt[row] = attempt
 }
