@@ -64,6 +64,15 @@ function flawsOf(state: SpineState): readonly string[] {
   )
   must(lines.every(Boolean) && lines.length === running.size, 'D1 every line has its own head, and none is left behind')
 
+  for (const row of rows) {
+    const urgency = deliveries.urgency[row] as number
+    const id = idOf(state, row)
+    const behind = deliveries.key[row] === '' ? 0 : deliveries.nextOfKey(row)
+    must(behind === 0 || urgency <= (deliveries.urgency[behind] as number), `B2 as urgent as what waits behind ${id}`)
+    const caller = deliveries.caller[row] as Row
+    must(caller === 0 || urgency <= (deliveries.urgency[caller] as number), `B2 as urgent as the caller of ${id}`)
+  }
+
   const byRequest = new Map<string, number>()
   const byAgent = new Map<string, number>()
   const count = (counts: Map<string, number>, name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)

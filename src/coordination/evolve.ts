@@ -25,7 +25,7 @@ import { registerAgent, removeAgent, renameAgent, targetIndex } from './registra
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 import { openOnTerms, tellWhoHearsEverything } from './terms.ts'
-import { foldPreempted } from './preempt.ts'
+import { foldPreempted } from './find-room.ts'
 import { foldPrioritized } from './urge.ts'
 import { endWait, foldTaken, openWait, tellWaiters } from './waits.ts'
 

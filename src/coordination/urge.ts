@@ -2,7 +2,7 @@
  * How urgent each delivery is, and which others inherit that. Used by `deliveries.ts`, `evolve.ts` and `decode-state.ts`.
  *
  * Job: the class of a delivery, and the urgency of what stands in the way of a more urgent one. Not its job: who runs next
- * and who has to make room (`preempt.ts`).
+ * and who has to make room (`find-room.ts`).
  *
  * B1  The class of a delivery is what its agent says; else what its request was given since; else what the record says that
  *     opened it. What follows from a delivery inherits its class.

@@ -1,11 +1,11 @@
 /**
  * Stops a run so that more urgent work gets its slot, and knows which runs were stopped so.
  *
- * Job: tell what each running handler can stand, and carry out what the rules say (`coordination/preempt.ts`).
+ * Job: tell what each running handler can stand, and carry out what the rules say (`coordination/find-room.ts`).
  * Not its job: the rules; what starts in the slot (`dispatcher.ts`).
  */
 import type { Row } from '../coordination/delivery-table.ts'
-import { findRoom, type Occupant, type Yielding } from '../coordination/preempt.ts'
+import { findRoom, type Occupant, type Yielding } from '../coordination/find-room.ts'
 import type { Urgency } from '../event/priority.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { limits } from '../kernel/limits.ts'

@@ -2,7 +2,7 @@
  * Plausible logs in a few words, for tests of what folds them. It gives sequences and headers as the runtime would;
  * it does not fold, so a test can also write what no correct process would.
  */
-import type { Json, LogRecord, RecordHeader } from 'event-spine'
+import type { Json, LogRecord, Priority, RecordHeader } from 'event-spine'
 
 export interface EventPlace {
   readonly session?: string
@@ -11,6 +11,7 @@ export interface EventPlace {
   readonly deadline?: number
   /** Of a delayed event. */
   readonly due?: number
+  readonly priority?: Priority
   /** Joins that request as a follower, one hop from its root. */
   readonly request?: string
 }
@@ -23,6 +24,7 @@ export interface RegistrationOptions {
   readonly join?: { readonly per: 'request' | 'session'; readonly withinMs?: number; readonly atLeast?: number }
   readonly after?: readonly string[]
   readonly observes?: boolean
+  readonly priority?: Priority
 }
 
 export interface GatherOptions {
@@ -65,7 +67,7 @@ export class LogBuilder {
   }
 
   register(name: string, options: RegistrationOptions = {}): number {
-    const { on = [], order = 'default', version = '1', onFailure, join, after, observes } = options
+    const { on = [], order = 'default', version = '1', onFailure, join, after, observes, priority } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
@@ -74,6 +76,7 @@ export class LogBuilder {
       ...(join === undefined ? {} : { join: { types: on, ...join } }),
       ...(after === undefined ? {} : { after }),
       ...(observes === undefined ? {} : { observes }),
+      ...(priority === undefined ? {} : { priority }),
     })
   }
 
@@ -111,6 +114,11 @@ export class LogBuilder {
     return this.record('spine.call.requested', { target, input: null }, this.#outside(place))
   }
 
+  /** Someone gave the request another class. */
+  prioritize(request: string, priority: Priority): number {
+    return this.record('spine.request.prioritized', { priority }, { request })
+  }
+
   cancelRequest(request: string): number {
     return this.record('spine.request.cancelled', { why: 'no longer wanted' }, { request })
   }
@@ -124,11 +132,16 @@ export class LogBuilder {
     return new DeliveryRecords(this, source, agent)
   }
 
-  #outside({ session, key, deadline, due, request }: EventPlace): Partial<RecordHeader> {
+  #outside({ session, key, deadline, due, priority, request }: EventPlace): Partial<RecordHeader> {
     const name = request ?? `r${this.head + 1}`
     const own = session ?? name
     const place = { session: own, request: name, key: key ?? own, hops: request === undefined ? 0 : 1 }
-    return { ...place, ...(deadline === undefined ? {} : { deadline }), ...(due === undefined ? {} : { due }) }
+    return {
+      ...place,
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(due === undefined ? {} : { due }),
+      ...(priority === undefined ? {} : { priority }),
+    }
   }
 }
 
@@ -186,15 +199,16 @@ export class DeliveryRecords {
   call(
     command: string,
     target: string,
-    options: { readonly deadline?: number; readonly session?: string } = {},
+    options: { readonly deadline?: number; readonly session?: string; readonly priority?: Priority } = {},
   ): number {
-    const { session, deadline } = options
+    const { session, deadline, priority } = options
     return this.#tell(
       'spine.call.requested',
       { command, target, input: null },
       {
         ...(session === undefined ? {} : { session, key: session }),
         ...(deadline === undefined ? {} : { deadline }),
+        ...(priority === undefined ? {} : { priority }),
         hops: this.#header.hops + 1,
       },
     )
@@ -285,6 +299,11 @@ export class DeliveryRecords {
     return this.#tell('spine.delivery.restarted', { generation, why: 'asked for' })
   }
 
+  /** It made room; with `generation` it starts over. */
+  preempt(by: number, generation?: number): number {
+    return this.#tell('spine.delivery.preempted', { by, ...(generation === undefined ? {} : { generation }) })
+  }
+
   pause(): number {
     return this.#tell('spine.delivery.paused', { why: 'SPINE_REPLAY_MISMATCH' })
   }
@@ -312,10 +331,11 @@ export class DeliveryRecords {
 
   /** R3: place of the record that opened it, one hop further when a handoff did, and its name. */
   get #header(): Partial<RecordHeader> & Pick<RecordHeader, 'hops'> {
-    const { session, request, key, hops, deadline, type } = this.#log.at(this.source)
+    const { session, request, key, hops, deadline, priority, type } = this.#log.at(this.source)
     const further = type === 'spine.delivery.completed' ? 1 : 0
     const name = { cause: this.source, agent: this.agent }
-    return { session, request, key, hops: hops + further, ...(deadline === undefined ? {} : { deadline }), ...name }
+    const bounds = { ...(deadline === undefined ? {} : { deadline }), ...(priority === undefined ? {} : { priority }) }
+    return { session, request, key, hops: hops + further, ...bounds, ...name }
   }
 }
 

@@ -10,6 +10,7 @@ export const randomChoices = (maxLength = 40): fc.Arbitrary<readonly Choice[]> =
 
 const AGENTS = ['ann', 'ben', 'cas', 'dot']
 const TYPES = ['a.happened', 'b.happened', 'c.happened']
+const PRIORITIES = ['critical', 'high', 'normal', 'low', 'background'] as const
 const SESSIONS = ['s1', 's2']
 const ORDERS = ['default', 'session', 'key', 'none']
 const STEPS = ['one#0', 'two#0', 'three#0']
@@ -57,6 +58,7 @@ function writeOne(
   if (kind < 29) return void pauseOrResume(log, first, second)
   if (kind < 31) return void log.claim(`owner ${first % 3}`)
   if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
+  if (kind < 36) return void log.prioritize(pick(state.requests, first).id, pick(PRIORITIES, second))
   if (kind < 37) return void log.cancelRequest(pick(state.requests, first).id)
   if (kind < 39) return void log.expireRequest(pick(state.requests, first).id, 1)
   if (kind < 46 && state.deadLetters.length > 0)
@@ -78,6 +80,7 @@ function publish(log: LogBuilder, { requests }: StateView, first: number, second
     session: pick(SESSIONS, second),
     ...(second % 3 === 0 ? { key: `k${first % 2}` } : {}),
     ...(second % 4 === 0 ? { deadline: 10_000 + second } : {}),
+    ...(second % 3 === 1 ? { priority: pick(PRIORITIES, first + second) } : {}),
     ...(second % 11 === 0 ? { due: 60_000 + second } : {}),
     ...(joins ? { request: pick(requests, first).id } : {}),
   })
@@ -99,6 +102,7 @@ const TERMS: readonly Partial<RegistrationOptions>[] = [
   { on: TYPES.slice(0, 2), join: { per: 'request', withinMs: 20 }, after: TYPES.slice(1) },
   { after: TYPES.slice(0, 2) },
   { observes: true },
+  { priority: 'low' },
   { on: ['*'] },
   { on: ['*'], observes: true, after: TYPES.slice(2) },
 ]
@@ -187,6 +191,7 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
     case 7:
       return void run.retry((delivery?.attempt ?? 0) + 1, 40_000 + second)
     case 8:
+      if (second % 5 === 1) return void run.preempt(1, second % 2 === 0 ? (delivery?.generation ?? 0) + 1 : undefined)
       if (second % 5 === 0) return void run.restart((delivery?.generation ?? 0) + (second % 2))
       return void (second % 3 === 0 ? run.pause() : run.die(second % 4 === 1 ? 'SPINE_KEY_PARKED' : undefined))
     default:
