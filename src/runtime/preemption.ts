@@ -67,8 +67,6 @@ export class Preemption {
     const times = this.#host.state.deliveries.preemptions[run.row] as number
     if (at === 'never' || times >= limits.preemptionsMax) return 'never'
     if (this.#lineOf(run).zombies >= limits.zombieRunsMax) return 'never'
-    // A suspect of a crash is watched until it comes to rest by itself.
-    if (run.isCareful) return 'never'
     if (run.effects.anyBegun) return 'in effect'
     return at === 'step' ? 'next step' : 'at once'
   }
