@@ -8,6 +8,7 @@ import { ordered } from './scenarios/ordered.ts'
 import { pipeline } from './scenarios/pipeline.ts'
 import { publish } from './scenarios/publish.ts'
 import { recovery } from './scenarios/recovery.ts'
+import { preempted, urgent } from './scenarios/urgent.ts'
 import { waiters } from './scenarios/waiters.ts'
 
 /** In the order in which they run. */
@@ -19,6 +20,8 @@ export const SCENARIOS: readonly Scenario[] = [
   fanOut(1),
   fanOut(20),
   waiters,
+  urgent,
+  preempted,
   ordered,
   publish,
   append('sqlite'),

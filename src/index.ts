@@ -73,6 +73,7 @@ export type {
   Snapshot,
   Tail,
 } from './engine/engine.ts'
+export { answerOpenToolCalls, type ChatMessage } from './agent/answer-open-tool-calls.ts'
 export type { Priority } from './event/priority.ts'
 export type { LogRecord, NewRecord, RecordHeader } from './event/record.ts'
 export type { Clock, Timer } from './kernel/clock.ts'

@@ -56,6 +56,16 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     '  Nobody answered for Bob: on to the head of support.',
     'Checked: Ann, Bob. Paid: Ann.',
   ],
+  '08-preemption': [
+    'Two topics, two slots:',
+    '  Replied to "my house is flooded" (critical).',
+    '  Meanwhile 2 topics wait or run.',
+    '  whales: sources asked 1 times, summary 1.',
+    '  bees: sources asked 1 times, summary 2.',
+    '  The log says: research made room for the flood.',
+    'A request that becomes urgent while it waits:',
+    '  First: reply to "a question". Then: reply to "hello".',
+  ],
   '12-cancel': [
     'A trip to Rome, cancelled:',
     '  hotel: the search was told to stop',

@@ -16,6 +16,7 @@ export const HEADER_FIELDS: readonly (readonly [name: string, type: string, mean
   ['agent', 'text?', 'with `cause`: the delivery that it tells of, or the run that it came from'],
   ['deadline', 'number?', 'ms since 1970 (UTC): nothing that follows from it starts later'],
   ['due', 'number?', 'ms since 1970 (UTC): when what listens to a delayed event may start'],
+  ['priority', 'text?', 'class of the work that follows from it; `normal` when absent'],
   ['data', 'json', 'what the record says; `null` for a record without data'],
   ['dataHash', 'text?', 'SHA-256 over a salt and the data, so that the rest still verifies when data was redacted'],
 ]

@@ -30,7 +30,7 @@ function withoutOwner(records: readonly LogRecord[]): readonly unknown[] {
 }
 
 describe('checkers', async () => {
-  const { evidence } = await play(7_004)
+  const { evidence } = await play(7009)
   const { records, history } = evidence
   const isOpenAt = (order: LogRecord, sequence: number) =>
     order.sequence < sequence &&
@@ -74,6 +74,7 @@ describe('checkers', async () => {
   ) as History['publications'][number]
   const other = history.publications.find((one) => one !== told && one.acknowledged.length > 0) as typeof told
 
+  const preempted = first('spine.delivery.preempted')
   const routed = first('spine.route.decided')
   const gathered = history.gathers.find(({ values }) => values.length > 0) as History['gathers'][number]
   const joined = history.joins.find(({ events }) => events.length > 1) as History['joins'][number]
@@ -151,6 +152,11 @@ describe('checkers', async () => {
           { ...handedOff, type: 'spine.delivery.completed', data: { reply: { depth: 0 } } },
         ]),
       },
+    ],
+    [
+      'a run makes room for ever',
+      'I14',
+      { records: numbered([...records, preempted, preempted, preempted, preempted]) },
     ],
     ['a timer fires early', 'I17', { records: changed(fired, { time: fired.time - 100_000 }) }],
     ['an effect was never started', 'I9', { records: numbered(without(started)) }],

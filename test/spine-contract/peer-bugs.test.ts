@@ -67,6 +67,68 @@ describeOnEachEngine('bugs that peers had', (world) => {
     expect(started).toBe(1)
   })
 
+  it('peer bug 14: an idle agent with a backlog is served at once, while another is flooded', async () => {
+    const entered: string[] = []
+    const working = (name: string, type: typeof Inquiry | typeof Numbered) =>
+      agent(name, { on: type, order: 'none', concurrency: 2 }, async (_evt, ctx) => {
+        await ctx.step('work', async () => {
+          entered.push(name)
+          await new Promise((resolve) => setTimeout(resolve, 1))
+        })
+      })
+    const spine = await world.open({
+      agents: [working('flooded', Numbered), working('idle', Inquiry)],
+      pools: { default: 2 },
+    })
+    await Promise.all(Array.from({ length: 400 }, (_, n) => spine.publish(Numbered, { n })))
+    const before = entered.length
+    const { request } = await spine.publish(Inquiry, { text: 'a' })
+    expect((await spine.settled(request)).status).toBe('done')
+    // It takes turns with the flood, and does not stand at its end.
+    expect(entered.indexOf('idle') - before).toBeLessThan(60)
+    expect(entered.filter((name) => name === 'flooded').length).toBeLessThan(400)
+  })
+
+  it('peer bug 16: preempted during a tool call, a run shows its model a history in which every call has a result', async () => {
+    type ToolMessage = { role: string; tool_calls?: { id: string }[]; tool_call_id?: string; content?: string }
+    const seen: (readonly ToolMessage[])[] = []
+    const model = (messages: readonly ToolMessage[]): ToolMessage => {
+      seen.push([...messages])
+      const results = messages.filter(({ role }) => role === 'tool').length
+      return results < 2
+        ? { role: 'assistant', tool_calls: [{ id: `call ${results}` }] }
+        : { role: 'assistant', content: 'booked' }
+    }
+    let stood = 0
+    const assistant = agent('assistant', { on: Numbered, emits: [Booked], pool: 'model' }, async (evt, ctx) => {
+      const messages: ToolMessage[] = [{ role: 'user', content: `${evt.data.n}` }]
+      for (let turn = 0; ; turn++) {
+        const reply = await ctx.step(`model ${turn}`, () => model(messages))
+        messages.push(reply)
+        const [call] = reply.tool_calls ?? []
+        if (call === undefined) break
+        const content = await ctx.step(`tool ${call.id}`, async ({ signal }) => {
+          if (evt.data.n === 0 && turn === 1 && stood++ === 0)
+            await new Promise((_, stop) => signal.addEventListener('abort', () => stop(signal.reason)))
+          return 'fine'
+        })
+        messages.push({ role: 'tool', tool_call_id: call.id, content })
+      }
+      ctx.emit(Booked, { service: messages.map(({ role }) => role).join(' ') })
+    })
+    const spine = await world.open({ agents: [assistant], pools: { model: 1 } })
+    const low = await spine.publish(Numbered, { n: 0 }, { session: 'a', priority: 'low' })
+    await expect.poll(() => stood).toBe(1)
+    const urgent = await spine.publish(Numbered, { n: 1 }, { session: 'b', priority: 'critical' })
+    for (const { request } of [urgent, low]) expect((await spine.settled(request)).status).toBe('done')
+    expect(await count(spine, 'spine.delivery.preempted')).toBe(1)
+    for (const messages of seen) {
+      const results = new Set(messages.map(({ tool_call_id }) => tool_call_id))
+      for (const { tool_calls = [] } of messages) expect(tool_calls.every(({ id }) => results.has(id))).toBe(true)
+    }
+    expect(seen).toHaveLength(6)
+  })
+
   it('peer bug 6: a race has the same winner on every replay, whoever would be faster now', async () => {
     const winners: string[] = []
     let tries = 0

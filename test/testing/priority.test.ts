@@ -123,7 +123,9 @@ describe('storms', () => {
         })
         const spine = await testSpine({ agents: [worker] })
         await Promise.all(
-          messages.map(([priority, session], n) => spine.publish(Numbered, { n }, { priority, session: `s${session}` })),
+          messages.map(([priority, session], n) =>
+            spine.publish(Numbered, { n }, { priority, session: `s${session}` }),
+          ),
         )
         await spine.idle()
         await spine.advance('1m')
