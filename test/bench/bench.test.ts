@@ -21,6 +21,8 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'fan-out 1': ['window', 'floor'],
   'fan-out 20': ['window', 'floor'],
   'waiters 100': ['window', 'floor', 'memory'],
+  'urgent 5,000 queued 1': ['window', 'floor'],
+  'urgent resumed after it 1': ['window', 'floor'],
   'ordered 1000': ['window', 'floor'],
   'publish 100': ['window', 'floor'],
   'append sqlite 100': ['window', 'floor'],
