@@ -9,6 +9,11 @@ import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
 import type { Json } from '../kernel/json.ts'
 
 export type Order = 'session' | 'key' | 'none'
+export interface FreshnessOptions {
+  readonly newer: readonly AnyEventType[]
+  readonly then: 'hold' | 'cancel' | 'restart'
+}
+
 export interface PreemptOptions {
   readonly at?: 'signal' | 'step' | 'never'
   readonly then?: 'resume' | 'restart'
@@ -58,6 +63,14 @@ interface CommonOptions {
    * first. After 3 times a run keeps its slot.
    */
   readonly preempt?: PreemptOptions
+  /**
+   * What a newer event of one of these types, in the same session and of another request, does to work of this agent that it
+   * overtakes. `'hold'`: it stands still at its next step until the newer request has given work to this agent, which
+   * supersedes it, or has come to rest, and then goes on. `'cancel'`: it is superseded at once. `'restart'`: it begins anew on
+   * what the log holds then, without its journal but for effects and steps with `keep`; 3 times at most. An effect never
+   * starts on an overtaken turn; one that has started is finished. Default: work is never overtaken.
+   */
+  readonly freshness?: FreshnessOptions
   /**
    * Names what the work is about: `(evt) => evt.data.orderId`. Asked once, before a delivery starts, and recorded: the second
    * delivery of this agent with the same key is skipped, for the life of the log, whatever became of the first. A call that is
@@ -349,6 +362,7 @@ function checkOptions(name: string, options: AnyOptions): void {
       options.pool,
     )
   checkPreempt(what, options.preempt)
+  checkFreshness(what, options.freshness)
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)
 }
@@ -359,6 +373,14 @@ function checkPreempt(what: string, preempt: PreemptOptions | undefined): void {
     throw invalid(`${what}: preempt.at '${at}' is unknown.`, "Use 'signal', 'step' or 'never'.", at)
   if (!['resume', 'restart'].includes(then))
     throw invalid(`${what}: preempt.then '${then}' is unknown.`, "Use 'resume' or 'restart'.", then)
+}
+
+function checkFreshness(what: string, freshness: FreshnessOptions | undefined): void {
+  if (freshness === undefined) return
+  const { newer, then } = freshness
+  checkTypes(`${what}: freshness.newer`, newer)
+  if (!['hold', 'cancel', 'restart'].includes(then))
+    throw invalid(`${what}: freshness.then '${then}' is unknown.`, "Use 'hold', 'cancel' or 'restart'.", then)
 }
 
 function requireWholeNumber(value: number, max: number, what: string): void {

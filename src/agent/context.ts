@@ -22,6 +22,8 @@ export interface StepOptions {
    * cancelled once started, and after a crash it runs again with the same `idempotencyKey` and `maybeDone: true`.
    */
   readonly effect?: boolean
+  /** Its value outlives a restart for the sake of freshness (`freshness` of the agent). Default false. */
+  readonly keep?: boolean
   /** Tries of the function inside this one step. Default 1: a failed step fails the attempt, which is retried. */
   readonly retry?: { readonly attempts: number; readonly backoff?: string }
   /** Bounds one try of the function. Default: none of its own; the agent's `timeout` bounds the whole. */

@@ -48,6 +48,8 @@ export interface TakeOver {
   readonly held: readonly Place[]
   /** Waits for an event that may lie in the log already. */
   readonly waits: readonly (Place & { readonly command: string })[]
+  /** What a newer turn has superseded, or starts over. */
+  readonly stale: readonly Place[]
   /** Gathers that have fired, and whose late calls are still open. */
   readonly late: readonly (Place & { readonly command: string })[]
 }
@@ -95,7 +97,10 @@ export function takeOver(state: SpineState): TakeOver {
   }
   ready.sort((left, right) => left.source - right.source)
   const held = state.held.rows().map((row) => ({ row, source: deliveries.source[row] as Sequence }))
-  return { ready, crashLoops, waitingCalls, held, late, waits }
+  const stale = [...state.turns.stale]
+    .filter(([, { then, isSuperseded }]) => isSuperseded || then === 'restart')
+    .map(([row]) => ({ row, source: deliveries.source[row] as Sequence }))
+  return { ready, crashLoops, waitingCalls, held, late, waits, stale }
 }
 
 /** Everything that has become due; entries that lost their meaning are dropped on the way. */

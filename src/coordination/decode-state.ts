@@ -9,6 +9,7 @@ import type { Sequence } from '../event/sequence.ts'
 import { addLetter } from './dead-letters.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
 import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
+import { indexTurns } from './freshness.ts'
 import { addGather } from './gather.ts'
 import type { JoinRound, JoinSpec } from './join-rounds.ts'
 import { subscribe, targetIndex } from './registrations.ts'
@@ -25,8 +26,8 @@ export function decodeState(encoded: string): SpineState {
   const state = initialState()
   state.at = from.at
   for (const agent of from.agents) readAgent(state, agent)
-  for (const { id, deadline, priority = 0 } of from.requests)
-    state.requests.priority[state.requests.add(id, deadline)] = priority
+  for (const { id, root, session, deadline, priority = 0 } of from.requests)
+    state.requests.priority[state.requests.add(id, root, session, deadline)] = priority
   readDeliveries(state, from.deliveries)
   for (const { request, agents } of from.joinsFired)
     for (const agent of agents) state.joins.remember(targetIndex(state, agent), request)
@@ -35,6 +36,7 @@ export function decodeState(encoded: string): SpineState {
     applyTerms(state, index)
     subscribe(state, index, agent)
   }
+  readTurns(state, from)
   for (const letter of [...from.deadLetters].sort((left, right) => left.sequence - right.sequence)) {
     const { source, sequence, request, session, key, orderKey, hops } = letter
     const agent = targetIndex(state, letter.agent)
@@ -48,6 +50,16 @@ export function decodeState(encoded: string): SpineState {
   }
   for (const { lane, ...rest } of from.lanes) state.lanes.set(lane, rest)
   return state
+}
+
+function readTurns(state: SpineState, { turns = [] }: EncodedState): void {
+  for (const { session, type, sequence, request, given } of turns) {
+    const turn = { sequence, request, given: new Set(given.map((agent) => targetIndex(state, agent))) }
+    const known = state.turns.latest.get(session)
+    if (known === undefined) state.turns.latest.set(session, new Map([[type, turn]]))
+    else known.set(type, turn)
+  }
+  indexTurns(state)
 }
 
 function readAgent(state: SpineState, from: EncodedState['agents'][number]): void {
@@ -105,6 +117,8 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   deliveries.priority[row] = from.priority ?? NORMAL
   deliveries.urgency[row] = from.urgency ?? NORMAL
   deliveries.preemptions[row] = from.preemptions ?? 0
+  deliveries.turns[row] = from.turns ?? 0
+  if (from.stale !== undefined) state.turns.stale.set(row, { ...from.stale, requests: new Set(from.stale.requests) })
   deliveries.request[row] = slot
   if (from.observes) requests.watching[slot] = (requests.watching[slot] as number) + 1
   else {
@@ -127,7 +141,7 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
   const run: RunState = { basis: from.basis, version: from.version, commands: new Map(), calls: new Map() }
   // In the order in which they were asked or ended, as a fold would have put them.
   const commands = [...from.commands].sort((left, right) => (left.asked || left.ended) - (right.asked || right.ended))
-  for (const { name, kind, asked, ended, ok, carried, callee, due, wait } of commands) {
+  for (const { name, kind, asked, ended, ok, carried, callee, due, wait, keep } of commands) {
     const row = rows.get(callee) ?? 0
     run.commands.set(name, {
       kind,
@@ -138,6 +152,7 @@ function readRun(from: EncodedRun, rows: ReadonlyMap<string, Row>): RunState {
       row,
       due,
       wait: wait as unknown as WaitState | undefined,
+      ...(keep === true ? { keep } : {}),
     } satisfies Command)
     if (kind === 'call' && ended === 0 && row !== 0) run.calls.set(asked, name)
   }

@@ -12,6 +12,7 @@ import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
+import { closeFresh, openFresh, turnIsOver } from './freshness.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 import { classify, urgeQueue } from './urge.ts'
@@ -75,6 +76,7 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   if (observes) watchRequest(state, row, source)
   else joinRequest(state, row, source)
   classify(state, row, source)
+  if (state.turns.isUsed) openFresh(state, row)
   if (terms?.joining === true) {
     deliveries.status[row] = STATUS.joining
     return row
@@ -106,7 +108,7 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   const { deliveries, requests } = state
   let slot = requests.find(source.request)
   const deadline = source.deadline ?? 0
-  if (slot === 0) slot = requests.add(source.request)
+  if (slot === 0) slot = openRequest(state, source)
   if (requests.atRest[slot] === 1) {
     requests.atRest[slot] = 0
     if (source.hops === 0 && deadline !== 0) {
@@ -119,6 +121,11 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   requests.first[slot] = row
   requests.open[slot] = (requests.open[slot] as number) + 1
   if (deadline !== 0) expireAt(state, row, deadline)
+}
+
+function openRequest({ requests, turns }: SpineState, { request, sequence, session }: Opening['source']): number {
+  if (turns.isUsed) turns.requestOpened(session)
+  return requests.add(request, sequence, session)
 }
 
 /** Unless its request expires at that time anyway. */
@@ -138,7 +145,7 @@ export function hasOwnDeadline({ deliveries, requests }: SpineState, row: Row, d
 /** What only looks on needs to know its request, and is not counted there (Q2). */
 function watchRequest(state: SpineState, row: Row, source: Opening['source']): void {
   const { deliveries, requests } = state
-  const slot = requests.find(source.request) || requests.add(source.request)
+  const slot = requests.find(source.request) || openRequest(state, source)
   deliveries.request[row] = slot
   requests.watching[slot] = (requests.watching[slot] as number) + 1
   expireAt(state, row, deliveries.deadline[row] as number)
@@ -199,6 +206,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   const next = key === '' ? 0 : deliveries.dequeue(agent.keys, row)
   if (state.held.size > 0) state.held.forget(row, deliveries.session[row] as string)
   if (state.joins.size > 0) forgetRound(state, row, request)
+  if (state.turns.isUsed) closeFresh(state, row)
   leaveRequest(state, row, slot)
   agent.open--
   if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
@@ -226,15 +234,18 @@ function leaveRequest({ deliveries, requests }: SpineState, row: Row, slot: numb
 }
 
 /** Nothing of it is open, save what only looks on; that keeps its slot. */
-function restRequest({ requests, joins, marks }: SpineState, slot: number, request: string): void {
+function restRequest(state: SpineState, slot: number, request: string): void {
+  const { requests, joins, marks, turns } = state
   if (requests.atRest[slot] === 0) {
     requests.atRest[slot] = 1
     requests.deadline[slot] = 0
     joins.forgetRequest(request)
     marks?.push({ kind: 'rest', request })
+    if (turns.isUsed) turnIsOver(state, request)
   }
   if (requests.watching[slot] !== 0) return
   joins.forgetRequest(request)
+  if (turns.isUsed) turns.requestClosed(requests.session[slot] as string)
   requests.drop(slot)
 }
 
@@ -336,6 +347,7 @@ export function endCommand(
 export function restartRun(state: SpineState, row: Row, record: LogRecord, generation: number): void {
   const { deliveries } = state
   deliveries.generation[row] = generation
+  state.turns.stale.delete(row)
   deliveries.attempt[row] = 0
   deliveries.started[row] = 0
   deliveries.began[row] = 0
@@ -345,7 +357,7 @@ export function restartRun(state: SpineState, row: Row, record: LogRecord, gener
     run.calls.clear()
     if (state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
     for (const [name, command] of run.commands) {
-      if (command.kind === 'effect') command.carried = true
+      if (command.kind === 'effect' || (command.keep === true && command.ok)) command.carried = true
       else run.commands.delete(name)
     }
     run.gathers = undefined

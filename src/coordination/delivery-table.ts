@@ -57,6 +57,8 @@ export class DeliveryTable {
   urgency: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** How often it made room for more urgent work. */
   preemptions: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  /** How often a newer turn of its session started it over. */
+  turns: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
   /** When a `backoff` ends, or the time of a `joining` is up, absolute ms. */
   due: Float64Array = new Float64Array(ROWS_AT_FIRST)
   /** Absolute ms after which it may not start or go on; 0 for none. */
@@ -100,6 +102,7 @@ export class DeliveryTable {
     this.generation[row] = 0
     this.observes[row] = 0
     this.preemptions[row] = 0
+    this.turns[row] = 0
     this.#sibling[row] = this.#bySource.get(source) ?? 0
     this.#bySource.set(source, row)
     return row
@@ -273,6 +276,7 @@ export class DeliveryTable {
     this.priority = copyInto(new Uint8Array(rows), this.priority)
     this.urgency = copyInto(new Uint8Array(rows), this.urgency)
     this.preemptions = copyInto(new Uint8Array(rows), this.preemptions)
+    this.turns = copyInto(new Uint8Array(rows), this.turns)
     this.due = f64(this.due)
     this.deadline = f64(this.deadline)
     this.caller = u32(this.caller)

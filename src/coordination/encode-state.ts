@@ -8,6 +8,7 @@ import { NORMAL } from '../event/priority.ts'
 import { type Json, withSortedKeys } from '../kernel/json.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { JoinRound } from './join-rounds.ts'
+import type { Stale } from './turns.ts'
 import { deliveryId, type AgentState, type RunState, type SpineState } from './state.ts'
 
 const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value]) => [value, name]))
@@ -36,6 +37,8 @@ function stateJson(state: SpineState) {
         id: state.requests.id[slot] as string,
         open: state.requests.open[slot] as number,
         deadline: state.requests.deadline[slot] as number,
+        root: state.requests.root[slot] as number,
+        session: state.requests.session[slot] as string,
         ...unless(0, 'priority', state.requests.priority[slot] as number),
       }))
       .sort(byText('id')),
@@ -64,6 +67,7 @@ function stateJson(state: SpineState) {
         run: runJson(state, letter.run),
       }))
       .sort(byText('id')),
+    ...turnsJson(state),
     lanes: [...state.lanes]
       .map(([lane, { claimed, owner, released, careful }]) => ({ lane, claimed, owner, released, careful }))
       .sort(byText('lane')),
@@ -128,10 +132,34 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     ...unless(NORMAL, 'priority', deliveries.priority[row] as number),
     ...unless(NORMAL, 'urgency', deliveries.urgency[row] as number),
     ...unless(0, 'preemptions', deliveries.preemptions[row] as number),
+    ...unless(0, 'turns', deliveries.turns[row] as number),
+    ...staleJson(state.turns.stale.get(row)),
     join: roundJson(state.joins.of(row)),
     missing: [...state.held.missingOf(row)].sort(),
     run: runJson(state, state.runs.get(row)),
   }
+}
+
+function staleJson(stale: Stale | undefined) {
+  if (stale === undefined) return {}
+  const { by, then, requests, isSuperseded } = stale
+  return { stale: { by, then, requests: [...requests].sort(), isSuperseded } }
+}
+
+/** The last turn of each session and type; nothing where nobody declares freshness. */
+function turnsJson({ turns, agents }: SpineState) {
+  if (turns.latest.size === 0) return {}
+  const latest = [...turns.latest].flatMap(([session, types]) =>
+    [...types].map(([type, { sequence, request, given }]) => ({
+      place: `${type} ${session}`,
+      session,
+      type,
+      sequence,
+      request,
+      given: [...given].map((agent) => (agents[agent] as AgentState).name).sort(),
+    })),
+  )
+  return { turns: latest.sort(byText('place')) }
 }
 
 function roundJson(round: JoinRound | undefined) {
@@ -143,7 +171,7 @@ function roundJson(round: JoinRound | undefined) {
 function runJson(state: SpineState, run: RunState | undefined) {
   if (run === undefined) return null
   const commands = [...run.commands]
-    .map(([name, { kind, asked, ended, ok, carried, row, due, wait }]) => ({
+    .map(([name, { kind, asked, ended, ok, carried, row, due, wait, keep }]) => ({
       name,
       kind,
       asked,
@@ -152,6 +180,7 @@ function runJson(state: SpineState, run: RunState | undefined) {
       carried,
       callee: ended === 0 ? rowId(state, row) : '',
       due,
+      ...(keep === true ? { keep } : {}),
       ...(wait === undefined ? {} : { wait: withSortedKeys(wait as unknown as Json) }),
     }))
     .sort(byText('name'))

@@ -25,6 +25,7 @@ import { registerAgent, removeAgent, renameAgent, targetIndex } from './registra
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 import { openOnTerms, tellWhoHearsEverything } from './terms.ts'
+import { beginTurn, endTurn } from './freshness.ts'
 import { foldPreempted } from './find-room.ts'
 import { foldPrioritized } from './urge.ts'
 import { endWait, foldTaken, openWait, tellWaiters } from './waits.ts'
@@ -38,6 +39,8 @@ export function evolve(state: SpineState, record: LogRecord): void {
 }
 
 function foldEvent(state: SpineState, record: LogRecord): void {
+  const isTurn = state.turns.isUsed && state.turns.listeners.has(record.type)
+  if (isTurn) beginTurn(state, record)
   const subscribers = state.subscriptions.get(record.type)
   if (subscribers !== undefined) {
     const type = state.eventTypeIndex.get(record.type) as number
@@ -48,6 +51,7 @@ function foldEvent(state: SpineState, record: LogRecord): void {
     }
   }
   if (state.everything.length > 0) tellWhoHearsEverything(state, record)
+  if (isTurn) endTurn(state, record)
   if (state.held.size > 0) tickOffEvent(state, record)
   if (state.waits.size > 0) tellWaiters(state, record)
 }
@@ -164,6 +168,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     else endDelivery(state, row, record, false)
   }),
   'spine.delivery.taken': aboutDelivery(foldTaken),
+  'spine.delivery.superseded': endOfDelivery,
   'spine.delivery.cancelled': endOfDelivery,
   'spine.delivery.expired': endOfDelivery,
   'spine.delivery.dead': aboutDelivery(foldDead),
@@ -186,7 +191,9 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.delivery.restarted': aboutDelivery((state, row, record) => {
     const { generation } = dataOf(record, 'spine.delivery.restarted')
     // Two who restart the same run at once restart it once.
-    if (generation > (state.deliveries.generation[row] as number)) restartRun(state, row, record, generation)
+    if (generation <= (state.deliveries.generation[row] as number)) return
+    if (state.turns.isStale(row)) state.deliveries.turns[row] = (state.deliveries.turns[row] as number) + 1
+    restartRun(state, row, record, generation)
   }),
   'spine.request.prioritized': foldPrioritized,
   'spine.delivery.preempted': aboutDelivery((state, row, record) => {
@@ -201,7 +208,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
 export const FOLDED_TYPES: readonly string[] = Object.keys(FOLDS)
 
 function foldStepRecorded(state: SpineState, row: Row, record: LogRecord): void {
-  const { command: name, error, generation } = dataOf(record, 'spine.step.recorded')
+  const { command: name, error, generation, keep } = dataOf(record, 'spine.step.recorded')
   // Of a step that outlived the generation it was asked in.
   if (generation !== undefined && generation !== state.deliveries.generation[row]) return
   const run = standing(state, row, record)
@@ -212,6 +219,7 @@ function foldStepRecorded(state: SpineState, row: Row, record: LogRecord): void 
   state.deliveries.crashes[row] = 0
   if (known?.kind === 'call') giveUpCall(state, run, known, record)
   const command = known ?? openCommand('step', 0)
+  if (keep === true) command.keep = true
   run.commands.set(name, command)
   endCommand(state, row, name, command, record, error === undefined)
 }

@@ -11,6 +11,7 @@ import { moveDeadLetters } from './dead-letters.ts'
 import { endDelivery, isBlocked, makeReady } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { askForLess } from './after.ts'
+import { indexTurns } from './freshness.ts'
 import { moveRound } from './join.ts'
 import type { AgentState, SpineState } from './state.ts'
 import { applyTerms, EVERYTHING, typeIndex } from './terms.ts'
@@ -51,6 +52,7 @@ export function registerAgent(
   applyTerms(state, index)
   subscribe(state, index, agent)
   if (state.held.size > 0) askForLess(state, index, registration.after ?? [])
+  indexTurns(state)
 }
 
 /** Also for a state that is read back. */
@@ -79,6 +81,7 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
   agent.holds.clear()
   state.joins.forgetAgent(index)
   agent.paused = undefined
+  indexTurns(state)
 }
 
 export function renameAgent(state: SpineState, record: LogRecord): void {
@@ -114,6 +117,7 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
     if (state.held.size > 0) askForLess(state, index, heir.registration?.after ?? [])
   }
   agent.paused = undefined
+  indexTurns(state)
 }
 
 /** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */

@@ -11,7 +11,7 @@ describe('RequestTable', () => {
         const open = new Map<string, number>()
         const add = (number: number) => {
           if (open.has(`r${number}`)) return
-          const slot = table.add(`r${number}`, number)
+          const slot = table.add(`r${number}`, 1, 's', number)
           expect([table.open[slot], table.first[slot]]).toEqual([0, 0])
           table.open[slot] = number + 1
           table.first[slot] = number

@@ -5,6 +5,7 @@
  * Q2  Deliveries that only look on (`observes`) keep the slot, and nothing else: they are not counted in `open`, not in its
  *     list of rows, and a request with nothing else is at rest.
  */
+import type { Sequence } from '../event/sequence.ts'
 import type { Row } from './delivery-table.ts'
 
 /** A slot number; 0 is nobody. */
@@ -23,6 +24,10 @@ export class RequestTable {
   first: Uint32Array = new Uint32Array(SLOTS_AT_FIRST)
   /** Absolute ms; 0 for none. Known while the work that the root opened goes on. */
   deadline: Float64Array = new Float64Array(SLOTS_AT_FIRST)
+  /** Sequence of its root, or of the record that took it up again when it had come to rest. */
+  root: Float64Array = new Float64Array(SLOTS_AT_FIRST)
+  /** Where that was. */
+  session: string[] = ['']
   /** What someone gave it since it was opened: 1 + place in `PRIORITIES`, 0 for nothing. Known while it is open. */
   priority: Uint8Array = new Uint8Array(SLOTS_AT_FIRST)
   #byId = new Map<string, Slot>()
@@ -32,7 +37,7 @@ export class RequestTable {
     return this.#byId.get(id) ?? 0
   }
 
-  add(id: string, deadline = 0): Slot {
+  add(id: string, root: Sequence, session: string, deadline = 0): Slot {
     const slot = this.#free.pop() ?? this.#next()
     this.id[slot] = id
     this.open[slot] = 0
@@ -41,6 +46,8 @@ export class RequestTable {
     this.first[slot] = 0
     this.deadline[slot] = deadline
     this.priority[slot] = 0
+    this.root[slot] = root
+    this.session[slot] = session
     this.#byId.set(id, slot)
     return slot
   }
@@ -48,6 +55,7 @@ export class RequestTable {
   drop(slot: Slot): void {
     this.#byId.delete(this.id[slot] as string)
     this.id[slot] = ''
+    this.session[slot] = ''
     this.#free.push(slot)
   }
 
@@ -62,6 +70,7 @@ export class RequestTable {
   #next(): Slot {
     const slot = this.id.length
     this.id.push('')
+    this.session.push('')
     if (slot === this.open.length) this.#grow()
     return slot
   }
@@ -81,6 +90,9 @@ export class RequestTable {
     const priority = new Uint8Array(slots)
     priority.set(this.priority)
     this.priority = priority
+    const root = new Float64Array(slots)
+    root.set(this.root)
+    this.root = root
     this.open = open
     this.watching = watching
     this.atRest = atRest

@@ -18,6 +18,7 @@ import type { RunGathers } from './gather.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
 import { RequestTable } from './request-table.ts'
+import { Turns } from './turns.ts'
 import { WaitIndex, type WaitState } from './wait-index.ts'
 
 export interface AgentState {
@@ -76,6 +77,8 @@ export interface Command {
   due: number
   /** Of a wait. */
   readonly wait?: WaitState | undefined
+  /** Of a step: its value outlives a generation. */
+  keep?: boolean
 }
 
 /** The journal of a run, in positions: what was recorded stays in the log. */
@@ -147,6 +150,10 @@ export type Mark =
   | { readonly kind: 'awaited'; readonly record: LogRecord }
   /** It is more urgent, or less, than it was. */
   | { readonly kind: 'urged'; readonly row: Row; readonly source: Sequence }
+  /** A newer turn of its session has superseded it, or starts it over. */
+  | { readonly kind: 'stale'; readonly row: Row; readonly source: Sequence }
+  /** No newer turn stands in its way any more. */
+  | { readonly kind: 'fresh'; readonly row: Row; readonly source: Sequence }
   /** An agent that was paused may start work again. */
   | { readonly kind: 'resumed'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
@@ -170,6 +177,7 @@ export interface SpineState {
   readonly runs: Map<Row, RunState>
   readonly joins: JoinRounds
   readonly held: HeldDeliveries
+  readonly turns: Turns
   /** Follows from the journals. */
   readonly waits: WaitIndex
   /** By `<source>/<agent>`. */
@@ -197,6 +205,7 @@ export function initialState(): SpineState {
     runs: new Map(),
     joins: new JoinRounds(),
     held: new HeldDeliveries(),
+    turns: new Turns(),
     waits: new WaitIndex(),
     deadLetters: new Map(),
     lettersOfRequest: new Map(),

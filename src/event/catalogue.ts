@@ -63,7 +63,7 @@ const attempt = { upTo: 'number?', failed: 'text?' } as const
 export const CATALOGUE = {
   'spine.agent.registered': fact('An agent exists from here on, with these subscriptions and options.', {
     name: 'text', version: 'text', kind: 'text', on: 'texts', emits: 'texts', order: 'text', options: 'json', onFailure: 'text?',
-    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?',
+    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?', freshness: 'json?',
   }),
   'spine.agent.removed': fact('The agent is gone; its open deliveries end here.', { name: 'text' }),
   'spine.agent.renamed': fact('The agent goes on under another name, with its open deliveries.', { name: 'text', to: 'text' }),
@@ -78,7 +78,7 @@ export const CATALOGUE = {
   }),
   'spine.step.started': fact('The run is about to change the world in this step.', { command: 'text', ...stand }),
   'spine.step.recorded': fact('A step or another journaled call of the run ended with a value or an error.', {
-    command: 'text', value: 'json?', error: 'failure?', generation: 'number?', ...stand,
+    command: 'text', value: 'json?', error: 'failure?', generation: 'number?', keep: 'flag?', ...stand,
   }),
   'spine.call.requested': fact('Directed work for an agent, asked for by the run, or by a caller outside.', {
     target: 'text', input: 'json', command: 'text?', ...stand,

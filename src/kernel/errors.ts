@@ -72,6 +72,7 @@ export const ERROR_TABLE = {
   SPINE_SCHEMA_INVALID: fact(422, false, 'A value does not match its schema.'),
   SPINE_STEP_NAME: fact(400, false, 'A step has no name, or two parallel steps share one.'),
   SPINE_STEP_TIMEOUT: fact(504, true, 'A step ran longer than its timeout.'),
+  SPINE_SUPERSEDED: fact(409, false, 'A newer turn of the session made the work pointless.'),
   SPINE_TIMEOUT: fact(504, true, 'A handler ran longer than its timeout.'),
   SPINE_TRIMMED: fact(410, false, 'The requested position is below the oldest retained record.'),
   SPINE_WAIT_TIMEOUT: fact(504, true, 'A wait ended before what it waited for happened.'),

@@ -25,6 +25,7 @@ export const LIMIT_TABLE = {
   crashesAloneMax: limit(3, 'crashes', 'further process deaths, with nothing else running, before a run is dead'),
   generationsMax: limit(1_000, 'generations', 'how often one run may be started over'),
   preemptionsMax: limit(3, 'times', 'how often one run makes room for more urgent work; then it keeps its slot'),
+  freshRestartsMax: limit(3, 'times', 'how often a newer turn starts one run over; then it is dead'),
   zombieRunsMax: limit(
     16,
     'runs',

@@ -41,6 +41,8 @@ export interface StepCommand {
   readonly run: (step: StepContext) => unknown
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
+  /** Its value outlives a generation. */
+  readonly keep: boolean
   /** Of a step inside a branch, or that is one: whether somebody still waits for it. */
   lateness?: Lateness | undefined
 }

@@ -152,6 +152,16 @@ export class Dispatcher {
     this.#tryStart(line)
   }
 
+  /** No newer turn of its session stands in its way any more. */
+  fresh(row: Row, source: Sequence): void {
+    const run = this.runOf(row, source)
+    if (run !== undefined) run.freshAgain()
+    else {
+      this.#suspended.takeForgotten(row, source)
+      if (this.#host.state.deliveries.source[row] === source) this.ready(row, source)
+    }
+  }
+
   /** An agent was paused and is not any more: what waited starts in its order, before what came later. */
   resumed(agent: string): void {
     const line = this.#lines.get(agent)
@@ -423,6 +433,8 @@ export class Dispatcher {
   /** False for what is out of date, and for what is set aside until its time comes. */
   #mayStart(line: Line, row: Row, source: Sequence): boolean {
     if (!this.#isDue(row, source)) return false
+    // It is told when it is fresh again.
+    if (this.#host.state.turns.isStale(row)) return false
     if (isHeldByPause(this.#host.state, row)) {
       line.held.push(row, source)
       return false

@@ -30,6 +30,8 @@ export interface HostedAgent {
   readonly preempt: Required<PreemptOptions>
   readonly emits: ReadonlySet<string>
   readonly directed: boolean
+  /** A newer turn of its session may overtake its work. */
+  readonly isFresh: boolean
 }
 
 const CONCURRENCY_DEFAULT = 16
@@ -55,6 +57,7 @@ export function hostAgent(agent: AnyAgent): HostedAgent {
     preempt: { at: options.preempt?.at ?? 'signal', then: options.preempt?.then ?? 'resume' },
     emits: new Set((options.emits ?? []).map((type) => type.type)),
     directed: options.input !== undefined,
+    isFresh: options.freshness !== undefined,
   }
 }
 
@@ -137,8 +140,10 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
 }
 
 /** Left out where they say nothing. */
-function termsOf({ on, after, observes, priority }: AnyOptions): { readonly [name: string]: Json } {
+function termsOf({ on, after, observes, priority, freshness }: AnyOptions): { readonly [name: string]: Json } {
   const terms: { [name: string]: Json } = {}
+  if (freshness !== undefined)
+    terms['freshness'] = { newer: freshness.newer.map(({ type }) => type), then: freshness.then }
   if (priority !== undefined) terms['priority'] = priority
   if (isJoin(on)) {
     const { types, per, withinMs, atLeast } = on
@@ -154,8 +159,8 @@ function termsOf({ on, after, observes, priority }: AnyOptions): { readonly [nam
 export function eventTypesOf(agents: Iterable<HostedAgent>): Map<string, AnyEventType> {
   const types = new Map<string, AnyEventType>()
   for (const agent of agents) {
-    const { emits = [], after = [] } = agent.options
-    for (const type of [...subscriptionsOf(agent.options), ...emits, ...after]) {
+    const { emits = [], after = [], freshness } = agent.options
+    for (const type of [...subscriptionsOf(agent.options), ...emits, ...after, ...(freshness?.newer ?? [])]) {
       const known = types.get(type.type)
       if (known !== undefined && known.version !== type.version) {
         throw new SpineError(

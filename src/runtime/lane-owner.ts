@@ -114,6 +114,29 @@ export class LaneOwner {
     ])
   }
 
+  /** A newer turn of its session has made it pointless, or starts it over. */
+  overtake({ row, source }: Place): void {
+    const { state, clock } = this.#host
+    const stale = state.deliveries.source[row] === source ? state.turns.stale.get(row) : undefined
+    if (stale === undefined) return
+    const header = rowHeader(state, row, clock.now())
+    if (stale.isSuperseded) {
+      this.#write(`supersede ${this.#nameOf(row)}`, [fact('spine.delivery.superseded', header, { by: stale.by })])
+      return
+    }
+    const times = state.deliveries.turns[row] as number
+    const generation = (state.deliveries.generation[row] as number) + 1
+    const why = `a newer turn, record ${stale.by}`
+    const record =
+      times < limits.freshRestartsMax
+        ? fact('spine.delivery.restarted', header, { generation, why })
+        : fact('spine.delivery.dead', header, {
+            attempts: state.deliveries.attempt[row] as number,
+            error: failureOf(overtakenTooOften(this.#nameOf(row), times)),
+          })
+    this.#write(`restart ${this.#nameOf(row)} ${generation}`, [record])
+  }
+
   /** A called delivery waits: if it waits for its own caller, the youngest call of the circle is rejected. */
   breakCycle({ row, source }: Place): void {
     const { state, clock } = this.#host
@@ -186,4 +209,12 @@ export class LaneOwner {
     const commit = { guards: [this.#host.laneGuard()], records, ...(moves === undefined ? {} : { moves }) }
     await this.#host.append(commit).catch(() => undefined)
   }
+}
+
+function overtakenTooOften(name: string, times: number): SpineError {
+  return new SpineError('SPINE_SUPERSEDED', `Newer turns of its session started '${name}' over ${times} times.`, {
+    value: times,
+    limit: limits.freshRestartsMax,
+    fix: "Redrive it when the session is quiet, or let the agent say freshness: { then: 'cancel' }.",
+  })
 }

@@ -1,4 +1,5 @@
 /** The one lane of an embedded log, and the head that its claims move. */
+import { turnHead } from '../coordination/freshness.ts'
 import type { Guard } from '../engine/engine.ts'
 import type { RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
@@ -13,16 +14,19 @@ export function workHead(source: Sequence, agent: string): string {
 
 /**
  * What must not have been moved since a run began: its lane, its request unless it only looks on, and its own work where
- * somebody may end that.
+ * somebody may end that. Work that declares freshness also guards the turn of its session, up to where this process has
+ * judged (`judged`).
  */
 export function runGuards(
   lane: Guard,
-  { request, cause }: Pick<RecordHeader, 'request' | 'cause'>,
-  agent: { readonly name: string; readonly directed: boolean },
+  { request, session, cause }: Pick<RecordHeader, 'request' | 'session' | 'cause'>,
+  agent: { readonly name: string; readonly directed: boolean; readonly isFresh: boolean },
   notAfter: Sequence,
   observes: boolean,
+  judged: Sequence,
 ): readonly Guard[] {
   const guards = observes ? [lane] : [lane, { head: `request/${request}`, notAfter }]
   if (agent.directed) guards.push({ head: workHead(cause, agent.name), notAfter })
+  if (agent.isFresh) guards.push({ head: turnHead(session), notAfter: judged })
   return guards
 }

@@ -67,6 +67,10 @@ function causeOf(record: LogRecord): Error {
     case 'spine.delivery.expired':
     case 'spine.request.expired':
       return new SpineError('SPINE_EXPIRED', 'its deadline passed.')
+    case 'spine.delivery.superseded':
+      return new SpineError('SPINE_SUPERSEDED', 'a newer turn of the session made it pointless.', {
+        value: (data as { by?: number }).by,
+      })
     case 'spine.delivery.skipped':
       return new SpineError('SPINE_DUPLICATE', `its dedupe key was used before, by record ${data.of}.`, {
         value: data.of,

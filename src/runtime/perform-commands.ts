@@ -149,7 +149,7 @@ async function executeAndRecord(run: Run, id: string, command: StepCommand, mayb
   const stopped = run.isOver || run.isConcluded || (run.phase === 'ending' && 'error' in outcome)
   if (run.isPreempted && !effect) return 'error' in outcome ? false : recordLate(run, id, outcome)
   if (stopped && !effect) return false
-  const stand = run.stand()
+  const stand = { ...(command.keep ? { keep: true } : {}), ...run.stand() }
   try {
     const recorded = await run.append(
       [fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })],

@@ -134,6 +134,7 @@ export class RunContext {
         kind: options.effect === true ? 'effect' : 'step',
         run,
         retry: retryPolicy(options.retry, what, STEP_RETRY_DEFAULT),
+        keep: options.keep === true,
         timeoutMs: options.timeout === undefined ? undefined : durationMs(options.timeout, `${what}: timeout`),
       },
       true,

@@ -6,6 +6,7 @@ import type { SpineState } from '../coordination/state.ts'
 import type { Unavailability } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
+import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import type { CommitDraft, Settled } from './appender.ts'
@@ -49,6 +50,8 @@ export interface RunHost {
   /** Why an agent should not be given work now. */
   unavailability(agent: string): Unavailability | undefined
   laneGuard(): Guard
+  /** True when the fold has passed `at`, false when that will not happen any more. */
+  passing(at: Sequence): Promise<boolean> | boolean
   append(commit: CommitDraft): Promise<AppendOutcome>
   /** `append` without a promise. Never throws. */
   post(commit: CommitDraft, settled: Settled): void

@@ -35,7 +35,8 @@ import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
 import { receivedOutcome } from './received-outcome.ts'
-import type { Outcome, Replay } from './replay.ts'
+import type { Outcome } from './replay.ts'
+import { isHeldByTurn, RunFreshness } from './run-freshness.ts'
 import type { RunHost } from './run-host.ts'
 import { RunEffects } from './run-effects.ts'
 import { RunStanding } from './run-standing.ts'
@@ -86,6 +87,8 @@ export class Run {
   #execution: Execution | undefined
   /** The end of the run waits for them. */
   readonly effects = new RunEffects()
+  /** Waits for newer turns of the session to be over. */
+  readonly #freshness = new RunFreshness()
   /** Outcomes that came in while there was no execution to give them to. */
   #early: Outcome[] = []
   /** Outcomes up to here were given to a handler run from the top. */
@@ -202,6 +205,12 @@ export class Run {
     this.host.runStopped(this)
   }
 
+  /** No newer turn stands in its way any more. */
+  freshAgain(): void {
+    this.#freshness.freshAgain()
+    if (this.#execution !== undefined) this.stirred()
+  }
+
   /** Its end, which is on the way, ends this call of it. */
   givesUp(call: string | undefined): boolean {
     return this.endsForGood && (call === undefined || this.#outliving?.has(call) !== true)
@@ -267,11 +276,14 @@ export class Run {
     this.busy++
     host.startedRuns.settled(this)
     try {
-      const commit = { guards: this.#guards(guardRequest), records: all }
-      const outcome = await host.append(key === undefined ? commit : { ...commit, key })
-      if (outcome.status !== 'conflict') return outcome
-      this.stop(outcome)
-      return undefined
+      for (;;) {
+        const commit = { guards: this.#guards(guardRequest), records: all }
+        const outcome = await host.append(key === undefined ? commit : { ...commit, key })
+        if (outcome.status !== 'conflict') return outcome
+        if (await this.#freshness.passes(this, outcome)) continue
+        this.stop(outcome)
+        return undefined
+      }
     } catch (error) {
       if (SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) throw error
       this.stop(error)
@@ -285,7 +297,8 @@ export class Run {
 
   #guards(request: boolean): readonly Guard[] {
     const lane = this.host.laneGuard()
-    return request ? runGuards(lane, this.#header, this.agent, this.#standing.since, this.#observes) : [lane]
+    if (!request) return [lane]
+    return runGuards(lane, this.#header, this.agent, this.#standing.since, this.#observes, this.host.state.at)
   }
 
   #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
@@ -306,7 +319,8 @@ export class Run {
     this.#execution = execution
     execution.enter()
     // A handler that never waits has come to rest already.
-    if (execution.result !== undefined && execution.replay.count === 0) this.#end(execution, execution.result)
+    if (execution.result !== undefined && execution.replay.count === 0 && !isHeldByTurn(this))
+      this.#end(execution, execution.result)
     else this.wake()
   }
 
@@ -332,6 +346,10 @@ export class Run {
 
   /** The handler has come to rest: one move, then let it run again. */
   #advance(execution: Execution): void {
+    if (isHeldByTurn(this)) {
+      this.#suspendIfIdle(true)
+      return
+    }
     if (execution.result !== undefined) {
       this.#end(execution, execution.result)
       return
@@ -357,13 +375,13 @@ export class Run {
         void this.#pause(move.error)
         return
       case 'wait':
-        this.#suspendIfIdle(replay)
+        this.#suspendIfIdle(replay.open > 0)
     }
   }
 
   /** Waiting only for the log: the slot is free for others. A handler that waits for something of its own keeps it. */
-  #suspendIfIdle(replay: Replay): void {
-    if (this.busy > 0 || replay.open === 0) return
+  #suspendIfIdle(waits: boolean): void {
+    if (this.busy > 0 || !waits) return
     this.phase = 'suspended'
     this.#releaseSlot()
   }
@@ -437,7 +455,12 @@ export class Run {
         this.endsForGood = false
         this.#outliving = undefined
         void this.fail(error)
-      } else if (outcome === undefined || outcome.status === 'conflict') this.stop(error ?? outcome)
+      } else if (outcome?.status === 'conflict') {
+        void this.#freshness.passes(this, outcome).then((passes) => {
+          if (passes) this.#commitEnd(records)
+          else this.stop(outcome)
+        })
+      } else if (outcome === undefined) this.stop(error)
       else this.#over()
     })
     // The log refuses what is too large at once; from here on this end is ahead of whatever the called ones would write.
@@ -491,6 +514,7 @@ export class Run {
     const running = this.phase === 'running'
     this.phase = 'over'
     if (running) this.#releaseSlot()
+    this.#freshness.freshAgain()
     // Steps that lost a race, and whoever else still holds the signal.
     this.#stopSignal?.abort(OVER)
     this.host.runOver(this)

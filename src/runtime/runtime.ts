@@ -44,6 +44,7 @@ import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
 import { SessionStates } from './session-states.ts'
 import { Snapshots } from './snapshots.ts'
+import { withTurns } from './with-turns.ts'
 import { StartedRuns } from './started-runs.ts'
 
 export interface RuntimeOptions {
@@ -195,11 +196,12 @@ export class Runtime implements RunHost {
     requireNoCircle(this.hosted.values(), this.state)
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
-    const { ready, crashLoops, waitingCalls, held, late, waits } = takeOver(this.state)
+    const { ready, crashLoops, waitingCalls, held, late, waits, stale } = takeOver(this.state)
     // First, because what comes from here on must not be taken before what came earlier.
     this.#waits.look(waits)
     await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
     for (const place of waitingCalls) this.#owner.breakCycle(place)
+    for (const place of stale) this.#owner.overtake(place)
     this.#lookUps.add(held)
     for (const place of late) this.#owner.cancelLate(place)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
@@ -255,12 +257,13 @@ export class Runtime implements RunHost {
   }
 
   append(commit: CommitDraft): Promise<AppendOutcome> {
-    return this.#appender.append(commit)
+    return this.#appender.append(withTurns(this.state, commit))
   }
 
   /** For what somebody outside asked for: refused with SPINE_LOG_BUSY when too much waits to be written. */
   appendOrRefuse(commit: CommitDraft): Promise<AppendOutcome> {
-    return this.#closing === undefined ? this.#appender.append(commit, true) : Promise.reject(this.#closing)
+    if (this.#closing !== undefined) return Promise.reject(this.#closing)
+    return this.#appender.append(withTurns(this.state, commit), true)
   }
 
   /** For what must not be lost in silence: rejects with SPINE_LANE_LOST when another process owns the lane by now. */
@@ -270,7 +273,7 @@ export class Runtime implements RunHost {
   }
 
   post(commit: CommitDraft, settled: Settled): void {
-    this.#appender.post(commit, settled)
+    this.#appender.post(withTurns(this.state, commit), settled)
   }
 
   laneGuard(): Guard {
@@ -423,6 +426,8 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'awaited') this.#waits.came(mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
       else if (mark.kind === 'urged') this.#dispatcher.urged(mark.row, mark.source)
+      else if (mark.kind === 'stale') this.#owner.overtake(mark)
+      else if (mark.kind === 'fresh') this.#dispatcher.fresh(mark.row, mark.source)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
     }
     dropStale(this.state)

@@ -22,6 +22,7 @@ export interface Waiting {
    * - `key blocked`: its key stands still behind a dead letter (`on`), until that is redriven or discarded.
    * - `joining`: it joins events, and lacks some (`detail`); `until` where its time is bounded.
    * - `held`: its session lacks an event that its agent comes after (`detail`).
+   * - `newer turn`: a newer event of its session may make it pointless, and its request is still open.
    * - `delayed`: its event is delivered at `until`.
    * - `backing off`: an attempt failed; the next one is due at `until`.
    * - `paused`: the run itself stands still after a replay mismatch, until code that fits is deployed or it is started over.
@@ -37,6 +38,7 @@ export interface Waiting {
     | 'backing off'
     | 'paused'
     | 'joining'
+    | 'newer turn'
     | 'held'
     | 'delayed'
   /** Sequence of the record that opened the delivery. */
@@ -69,6 +71,12 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
   if (status === STATUS.delayed) return dueAt('delayed', 'delivered', state.deliveries.due[row] as number)
   if (status === STATUS.paused)
     return { why: 'paused', detail: 'its journal and its code disagree: deploy code that fits, or requests.restart' }
+  const stale = state.turns.stale.get(row)
+  if (stale !== undefined)
+    return {
+      why: 'newer turn',
+      detail: `record ${stale.by} is newer, and ${[...stale.requests].join(', ') || 'its end'} is under way`,
+    }
   const run = runtime.runOf(row)
   if (run !== undefined && run.phase !== 'suspended') return { why: 'running' }
   const suspended = run === undefined && !runtime.isForgotten(row) ? undefined : openCommandsOf(state, row)

@@ -25,6 +25,7 @@ export interface RegistrationOptions {
   readonly after?: readonly string[]
   readonly observes?: boolean
   readonly priority?: Priority
+  readonly freshness?: { readonly newer: readonly string[]; readonly then: 'hold' | 'cancel' | 'restart' }
 }
 
 export interface GatherOptions {
@@ -67,7 +68,7 @@ export class LogBuilder {
   }
 
   register(name: string, options: RegistrationOptions = {}): number {
-    const { on = [], order = 'default', version = '1', onFailure, join, after, observes, priority } = options
+    const { on = [], order = 'default', version = '1', onFailure, join, after, observes, priority, freshness } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
@@ -77,6 +78,7 @@ export class LogBuilder {
       ...(after === undefined ? {} : { after }),
       ...(observes === undefined ? {} : { observes }),
       ...(priority === undefined ? {} : { priority }),
+      ...(freshness === undefined ? {} : { freshness }),
     })
   }
 
@@ -179,7 +181,12 @@ export class DeliveryRecords {
 
   step(
     command: string,
-    outcome: { readonly failed?: boolean; readonly basis?: number; readonly version?: string } = {},
+    outcome: {
+      readonly failed?: boolean
+      readonly basis?: number
+      readonly version?: string
+      readonly keep?: boolean
+    } = {},
   ): number {
     const { failed = false, ...stand } = outcome
     return this.#tell(
@@ -302,6 +309,10 @@ export class DeliveryRecords {
   /** It made room; with `generation` it starts over. */
   preempt(by: number, generation?: number): number {
     return this.#tell('spine.delivery.preempted', { by, ...(generation === undefined ? {} : { generation }) })
+  }
+
+  supersede(by: number): number {
+    return this.#tell('spine.delivery.superseded', { by })
   }
 
   pause(): number {

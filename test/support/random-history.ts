@@ -101,8 +101,14 @@ const TERMS: readonly Partial<RegistrationOptions>[] = [
   { on: TYPES.slice(1), join: { per: 'session' }, observes: true },
   { on: TYPES.slice(0, 2), join: { per: 'request', withinMs: 20 }, after: TYPES.slice(1) },
   { after: TYPES.slice(0, 2) },
+  { after: TYPES.slice(1) },
+  { after: TYPES.slice(0, 2), priority: 'high' },
   { observes: true },
   { priority: 'low' },
+  { freshness: { newer: TYPES.slice(0, 1), then: 'hold' } },
+  { freshness: { newer: TYPES.slice(1), then: 'hold' } },
+  { freshness: { newer: TYPES, then: 'cancel' } },
+  { freshness: { newer: TYPES.slice(0, 2), then: 'restart' } },
   { on: ['*'] },
   { on: ['*'], observes: true, after: TYPES.slice(2) },
 ]
@@ -120,6 +126,7 @@ function pauseOrResume(log: LogBuilder, first: number, second: number): void {
 function fromOutside(delivery: DeliveryRecords, second: number): void {
   if (second % 7 === 3) delivery.skip(1)
   else if (second % 7 === 5) delivery.take(1)
+  else if (second % 7 === 6) delivery.supersede(1)
   else if (second % 2 === 0) delivery.cancel()
   else delivery.expire()
 }
@@ -171,7 +178,12 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
   switch (Math.floor(action / 100) % 10) {
     case 0:
       if (second % 5 === 3) return void run.route('@route#0', pick(AGENTS, second))
-      return void run.step(pick(STEPS, second), { failed: second % 4 === 0, basis: 1, version: '1' })
+      return void run.step(pick(STEPS, second), {
+        failed: second % 4 === 0,
+        ...(second % 3 === 0 ? { keep: true } : {}),
+        basis: 1,
+        version: '1',
+      })
     case 1:
       return void run.startEffect(pick(STEPS, second))
     case 2:

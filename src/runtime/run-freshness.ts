@@ -1,0 +1,49 @@
+/**
+ * What a run does when a newer turn of its session has come: it writes nothing until the fold has judged, and nothing at all
+ * when that has superseded it.
+ *
+ * Job: wait for the judgement. Not its job: the judgement (`coordination/freshness.ts`).
+ */
+import { turnHead } from '../coordination/freshness.ts'
+import type { AppendOutcome } from '../engine/engine.ts'
+import type { Run } from './run.ts'
+
+type Conflict = Extract<AppendOutcome, { status: 'conflict' }>
+
+export class RunFreshness {
+  #waiting: (() => void)[] | undefined
+
+  /** True when what was refused may be tried again. False when another head refused it, or the run is over. */
+  async passes(run: Run, { head, at }: Conflict): Promise<boolean> {
+    if (!run.agent.isFresh || head !== turnHead(run.header.session)) return false
+    // Whoever waits holds no slot: the newer turn may need it.
+    run.busy--
+    run.wake()
+    try {
+      if (!(await run.host.passing(at - 1))) return false
+      while (isHeldByTurn(run)) await this.#freshOrOver()
+      return !run.isOver
+    } finally {
+      run.busy++
+    }
+  }
+
+  /** Or over. */
+  freshAgain(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const go of waiting) go()
+  }
+
+  #freshOrOver(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting ??= []
+      this.#waiting.push(resolve)
+    })
+  }
+}
+
+/** Whether it may do nothing more for now, and perhaps ever. */
+export function isHeldByTurn({ host, row, source, isOver }: Run): boolean {
+  return !isOver && host.state.turns.isStale(row) && host.state.deliveries.source[row] === source
+}
