@@ -44,6 +44,7 @@ export const Ordered = event('order.placed', z.object({ id: z.number(), ops: z.a
 export const Noted = event('note.taken', z.object({ id: z.number() }))
 export const Finished = event('order.finished', z.object({ id: z.number(), results: z.array(z.string()) }))
 
+export const Advised = event('advice.given', z.object({ id: z.number() }))
 export const Asked = event('question.asked', z.object({ id: z.number(), answerMs: z.number() }))
 export const Answered = event('question.answered', z.object({ id: z.number() }))
 
@@ -70,6 +71,7 @@ export interface Policies {
   readonly expertOrder: 'session' | 'none'
   readonly concurrency: number
   readonly preempt: { readonly at: 'signal' | 'step' | 'never'; readonly then: 'resume' | 'restart' }
+  readonly freshness: 'hold' | 'cancel' | 'restart'
   /** Of the pool that all share. */
   readonly slots: number
 }
@@ -84,6 +86,7 @@ export function randomPolicies(chance: Chance): Policies {
       then: chance.pick(['resume', 'resume', 'restart']),
     },
     slots: chance.pick([1, 3, 64]),
+    freshness: chance.pick(['hold', 'cancel', 'restart']),
   }
 }
 
@@ -321,11 +324,25 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     },
   )
 
+  // Advice on an order is worth nothing once the customer has placed another one.
+  const advising = agent(
+    'advising',
+    { on: Finished, emits: [Advised], retry, preempt, freshness: { newer: [Ordered], then: policies.freshness } },
+    async (evt, ctx) => {
+      entered('advising', evt.sequence, ctx.deadline)
+      await ctx.step('look', ({ idempotencyKey }) => tool('step', 'advising', evt.sequence, 'look', idempotencyKey))
+      await ctx.step('send', ({ idempotencyKey }) => tool('effect', 'advising', evt.sequence, 'send', idempotencyKey), {
+        effect: true,
+      })
+      ctx.emit(Advised, { id: evt.data.id })
+    },
+  )
+
   const watcher = agent('watcher', { on: '*', observes: true, retry }, async (_evt, ctx) => {
     await ctx.step('look', () => null)
   })
 
-  return [expert, senior, clerk, filing, answerer, pairing, greeter, watcher]
+  return [expert, senior, clerk, filing, answerer, pairing, greeter, advising, watcher]
 }
 
 /** Where the bands of a route begin. */
@@ -335,7 +352,17 @@ export function greetingOf(order: number): string {
   return `greeting ${order % 5}`
 }
 
-export const AGENTS = ['expert', 'senior', 'clerk', 'filing', 'answerer', 'pairing', 'greeter', 'watcher'] as const
+export const AGENTS = [
+  'expert',
+  'senior',
+  'clerk',
+  'filing',
+  'answerer',
+  'pairing',
+  'greeter',
+  'advising',
+  'watcher',
+] as const
 
 /** What an order's results have to be, whatever happens on the way. */
 export function expectedResults(ops: readonly Op[]): readonly string[] {

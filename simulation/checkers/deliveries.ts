@@ -9,6 +9,7 @@ const ENDS = new Set([
   'spine.delivery.expired',
   'spine.delivery.skipped',
   'spine.delivery.taken',
+  'spine.delivery.superseded',
 ])
 
 interface Life {
@@ -81,7 +82,8 @@ function live(life: Life, id: string, record: LogRecord): readonly Finding[] {
   }
   if (type === 'spine.step.started') life.effects.add((record.data as { command: string }).command)
   const { generation } = record.data as { generation?: number }
-  if (type === 'spine.delivery.preempted' && generation !== undefined)
+  const isAnew = type === 'spine.delivery.preempted' || type === 'spine.delivery.restarted'
+  if (isAnew && generation !== undefined)
     for (const command of life.outcomes.keys()) if (!life.effects.has(command)) life.outcomes.delete(command)
   if (type === 'spine.delivery.redriven') {
     const was = life.state

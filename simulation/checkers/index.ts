@@ -5,6 +5,7 @@ import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
 import { checkFencing } from './fencing.ts'
+import { checkFreshness } from './freshness.ts'
 import { checkGathers } from './gathers.ts'
 import { checkJoins } from './joins.ts'
 import { checkOrder } from './order.ts'
@@ -28,6 +29,7 @@ export const CHECKERS: readonly Checker[] = [
   checkDeliveries,
   checkEffects,
   checkFencing,
+  checkFreshness,
   checkGathers,
   checkJoins,
   checkOrder,

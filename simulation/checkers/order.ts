@@ -8,7 +8,7 @@ const REACTIONS: Readonly<Record<string, readonly string[]>> = {
   'order.finished': ['filing'],
   'note.taken': ['filing'],
 }
-const ENDS = /^spine\.delivery\.(?:completed|dead|cancelled|expired|skipped|taken)$/
+const ENDS = /^spine\.delivery\.(?:completed|dead|cancelled|expired|skipped|taken|superseded)$/
 
 interface Delivery {
   readonly source: LogRecord

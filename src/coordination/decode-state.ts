@@ -53,11 +53,14 @@ export function decodeState(encoded: string): SpineState {
 }
 
 function readTurns(state: SpineState, { turns = [] }: EncodedState): void {
-  for (const { session, type, sequence, request, given } of turns) {
-    const turn = { sequence, request, given: new Set(given.map((agent) => targetIndex(state, agent))) }
-    const known = state.turns.latest.get(session)
-    if (known === undefined) state.turns.latest.set(session, new Map([[type, turn]]))
-    else known.set(type, turn)
+  for (const { session, type, last, open, given } of turns) {
+    const types = state.turns.sessions.get(session) ?? new Map()
+    state.turns.sessions.set(session, types)
+    types.set(type, {
+      last,
+      open: new Map(open.map(({ request, sequence }) => [request, sequence])),
+      given: new Map(given.map(({ agent, sequence }) => [targetIndex(state, agent), sequence])),
+    })
   }
   indexTurns(state)
 }

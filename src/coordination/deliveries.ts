@@ -123,9 +123,10 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   if (deadline !== 0) expireAt(state, row, deadline)
 }
 
-function openRequest({ requests, turns }: SpineState, { request, sequence, session }: Opening['source']): number {
+/** What takes up a request that had come to rest, or redrives its work, is a turn of its own (freshness.ts). */
+function openRequest({ requests, turns, at }: SpineState, { request, session }: Opening['source']): number {
   if (turns.isUsed) turns.requestOpened(session)
-  return requests.add(request, sequence, session)
+  return requests.add(request, at + 1, session)
 }
 
 /** Unless its request expires at that time anyway. */
@@ -241,7 +242,7 @@ function restRequest(state: SpineState, slot: number, request: string): void {
     requests.deadline[slot] = 0
     joins.forgetRequest(request)
     marks?.push({ kind: 'rest', request })
-    if (turns.isUsed) turnIsOver(state, request)
+    if (turns.isUsed) turnIsOver(state, requests.session[slot] as string, request)
   }
   if (requests.watching[slot] !== 0) return
   joins.forgetRequest(request)

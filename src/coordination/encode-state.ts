@@ -146,20 +146,22 @@ function staleJson(stale: Stale | undefined) {
   return { stale: { by, then, requests: [...requests].sort(), isSuperseded } }
 }
 
-/** The last turn of each session and type; nothing where nobody declares freshness. */
+/** Nothing where nobody declares freshness. */
 function turnsJson({ turns, agents }: SpineState) {
-  if (turns.latest.size === 0) return {}
-  const latest = [...turns.latest].flatMap(([session, types]) =>
-    [...types].map(([type, { sequence, request, given }]) => ({
+  if (turns.sessions.size === 0) return {}
+  const all = [...turns.sessions].flatMap(([session, types]) =>
+    [...types].map(([type, { last, open, given }]) => ({
       place: `${type} ${session}`,
       session,
       type,
-      sequence,
-      request,
-      given: [...given].map((agent) => (agents[agent] as AgentState).name).sort(),
+      last,
+      open: [...open].map(([request, sequence]) => ({ request, sequence })).sort(byText('request')),
+      given: [...given]
+        .map(([agent, sequence]) => ({ agent: (agents[agent] as AgentState).name, sequence }))
+        .sort(byText('agent')),
     })),
   )
-  return { turns: latest.sort(byText('place')) }
+  return { turns: all.sort(byText('place')) }
 }
 
 function roundJson(round: JoinRound | undefined) {

@@ -21,7 +21,7 @@ import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { AgentState, SpineState } from './state.ts'
-import type { Stale, Turn } from './turns.ts'
+import type { Stale } from './turns.ts'
 
 export interface FreshnessSpec {
   readonly newer: readonly string[]
@@ -41,23 +41,28 @@ export function turnHead(session: string): string {
 export function beginTurn(state: SpineState, record: LogRecord): void {
   const { turns } = state
   const { type, session, sequence, request } = record
-  const turn: Turn = { sequence, request, given: new Set() }
+  turns.remember(session, type, request, sequence)
   for (const agent of turns.listeners.get(type) ?? [])
     for (const row of turns.openOf(agent, session))
-      if (requestOf(state, row) !== request) judge(state, row, agent, turn)
+      if (requestOf(state, row) !== request) overtake(state, row, agent, sequence, [request])
 }
 
-/** Everything that opens by it has opened. */
+/** Everything that opens by it has opened. The first event of a session is known from here on. */
 export function endTurn(state: SpineState, { type, session, sequence, request }: LogRecord): void {
   const { turns, requests } = state
-  const known = turns.turnOf(session, type)
-  if (known?.sequence !== sequence) turns.remember(session, type, { sequence, request, given: new Set() })
+  if (turns.turnsOf(session, type)?.last !== sequence) {
+    turns.remember(session, type, request, sequence)
+    for (const agent of turns.listeners.get(type) ?? [])
+      if (turns.openOf(agent, session).some((row) => requestOf(state, row) === request))
+        turns.gave(session, request, agent)
+  }
   const slot = requests.find(request)
-  if (slot === 0 || requests.atRest[slot] === 1) turnIsOver(state, request)
+  if (slot === 0 || requests.atRest[slot] === 1) turnIsOver(state, session, request)
 }
 
 /** Nothing of this request is open any more: what it did not supersede goes on. */
-export function turnIsOver({ turns, deliveries, marks }: SpineState, request: string): void {
+export function turnIsOver({ turns, deliveries, marks }: SpineState, session: string, request: string): void {
+  turns.over(session, request)
   if (turns.stale.size === 0) return
   for (const [row, stale] of turns.stale) {
     if (stale.isSuperseded || !stale.requests.delete(request) || stale.requests.size > 0) continue
@@ -82,32 +87,48 @@ export function openFresh(state: SpineState, row: Row): void {
   turns.gave(session, request, index)
   turns.opened(index, session, row)
   const root = requests.root[deliveries.request[row] as number] as Sequence
-  for (const type of spec.newer) {
-    const turn = turns.turnOf(session, type)
-    if (turn !== undefined && turn.sequence > root && turn.request !== request) judge(state, row, index, turn)
-  }
+  for (const type of spec.newer) judgeOpening(state, row, index, root, type)
+}
+
+/** Whether events of this type overtook a delivery before it opened. */
+function judgeOpening(state: SpineState, row: Row, agent: number, root: Sequence, type: string): void {
+  const { turns, deliveries, requests } = state
+  const known = turns.turnsOf(deliveries.session[row] as string, type)
+  if (known === undefined || known.last <= root) return
+  const own = requestOf(state, row)
+  const { then } = freshnessOf(state.agents[agent] as AgentState) as FreshnessSpec
+  const isOpen = (request: string) => requests.atRest[requests.find(request)] === 0 && requests.find(request) !== 0
+  const newer = [...known.open].filter(([request, at]) => at > root && request !== own && isOpen(request))
+  const given = known.given.get(agent) ?? 0
+  const gaveOther = given > root && given !== known.open.get(own)
+  if (then === 'hold' && !gaveOther) {
+    if (newer.length > 0)
+      overtake(
+        state,
+        row,
+        agent,
+        known.last,
+        newer.map(([request]) => request),
+      )
+  } else if (known.last !== known.open.get(own)) overtake(state, row, agent, known.last, [])
 }
 
 export function closeFresh({ turns, deliveries }: SpineState, row: Row): void {
   turns.closed(deliveries.agent[row] as number, deliveries.session[row] as string, row)
 }
 
-/** A delivery stands on an older turn than this one. */
-function judge(state: SpineState, row: Row, agent: number, turn: Turn): void {
-  const { turns, deliveries, requests } = state
+/** A delivery stands on an older turn. `requests`: those that may still give work to its agent; none for one that did. */
+function overtake(state: SpineState, row: Row, agent: number, by: Sequence, requests: readonly string[]): void {
+  const { turns, deliveries } = state
   const { then } = freshnessOf(state.agents[agent] as AgentState) as FreshnessSpec
   if (then === 'restart' && !hasBegun(state, row)) return
-  const slot = requests.find(turn.request)
-  // Its deliveries have not opened yet, when it is only being folded.
-  const isOver = state.at >= turn.sequence && (slot === 0 || requests.atRest[slot] === 1)
-  if (then === 'hold' && isOver && !turn.given.has(agent)) return
   const known = turns.stale.get(row)
-  const stale: Stale = known ?? { by: turn.sequence, then, requests: new Set(), isSuperseded: false }
+  const stale: Stale = known ?? { by, then, requests: new Set(), isSuperseded: false }
   turns.stale.set(row, stale)
-  if (then === 'hold' && !turn.given.has(agent)) stale.requests.add(turn.request)
-  else if (then === 'restart') {
+  if (then === 'restart') {
     if (known === undefined) state.marks?.push({ kind: 'stale', row, source: deliveries.source[row] as Sequence })
-  } else supersede(state, row, stale)
+  } else if (then === 'cancel' || requests.length === 0) supersede(state, row, stale)
+  else for (const request of requests) stale.requests.add(request)
 }
 
 function supersede(state: SpineState, row: Row, stale: Stale): void {

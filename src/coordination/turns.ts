@@ -4,18 +4,20 @@
  * Job: who has to hear of which type, the last such event of each session, and who stands on an older one. Not its job: what
  * follows from that (`freshness.ts`). A log without such agents has nothing of it.
  *
- * T1  The last events of a session are known while a request that began in it is open: only then can older work come up.
+ * T1  The turns of a session are known while a request that began in it is open: only then can older work come up.
  * T2  Open deliveries of agents that declare freshness are found by session, so that an event looks at no others.
  */
 import type { Sequence } from '../event/sequence.ts'
 import type { Row } from './delivery-table.ts'
 
-/** The last event of a type in a session. */
-export interface Turn {
-  readonly sequence: Sequence
-  readonly request: string
-  /** Agents that its request has given work to; indices. */
-  readonly given: Set<number>
+/** Events of one type in one session, as far as work that is still open may have been overtaken by them. */
+export interface SessionTurns {
+  /** Of the last one. */
+  last: Sequence
+  /** Requests of such events that were open when last heard of → their event. */
+  readonly open: Map<string, Sequence>
+  /** Agent → the last such event whose request gave it work; by index. */
+  readonly given: Map<number, Sequence>
 }
 
 /** An open delivery that stands on an older turn. */
@@ -33,8 +35,8 @@ export class Turns {
   /** Type → agents that declare it as newer; indices. */
   readonly listeners = new Map<string, number[]>()
   readonly stale = new Map<Row, Stale>()
-  /** Session → type → its last event. */
-  readonly latest = new Map<string, Map<string, Turn>>()
+  /** Session → type → its events. */
+  readonly sessions = new Map<string, Map<string, SessionTurns>>()
   /** Session → requests that began in it and are open. Kept while anybody declares freshness. */
   readonly #requests = new Map<string, number>()
   /** Agent → session → open deliveries. */
@@ -63,7 +65,7 @@ export class Turns {
   countRequests(sessions: Iterable<string>): void {
     this.#requests.clear()
     for (const session of sessions) this.requestOpened(session)
-    for (const session of [...this.latest.keys()]) if (!this.#requests.has(session)) this.latest.delete(session)
+    for (const session of [...this.sessions.keys()]) if (!this.#requests.has(session)) this.sessions.delete(session)
   }
 
   requestOpened(session: string): void {
@@ -75,25 +77,39 @@ export class Turns {
     if (open > 0) this.#requests.set(session, open)
     else {
       this.#requests.delete(session)
-      this.latest.delete(session)
+      this.sessions.delete(session)
     }
   }
 
   /** T1 */
-  remember(session: string, type: string, turn: Turn): void {
+  remember(session: string, type: string, request: string, sequence: Sequence): void {
     if (!this.#requests.has(session)) return
-    const known = this.latest.get(session)
-    if (known === undefined) this.latest.set(session, new Map([[type, turn]]))
-    else known.set(type, turn)
+    let types = this.sessions.get(session)
+    if (types === undefined) {
+      types = new Map()
+      this.sessions.set(session, types)
+    }
+    const turns = types.get(type) ?? { last: 0, open: new Map(), given: new Map() }
+    types.set(type, turns)
+    turns.last = sequence
+    turns.open.set(request, sequence)
   }
 
-  turnOf(session: string, type: string): Turn | undefined {
-    return this.latest.get(session)?.get(type)
+  turnsOf(session: string, type: string): SessionTurns | undefined {
+    return this.sessions.get(session)?.get(type)
   }
 
   /** A request has given work to an agent. */
   gave(session: string, request: string, agent: number): void {
-    for (const turn of this.latest.get(session)?.values() ?? []) if (turn.request === request) turn.given.add(agent)
+    for (const { open, given } of this.sessions.get(session)?.values() ?? []) {
+      const sequence = open.get(request)
+      if (sequence !== undefined && sequence > (given.get(agent) ?? 0)) given.set(agent, sequence)
+    }
+  }
+
+  /** A request has come to rest. */
+  over(session: string, request: string): void {
+    for (const { open } of this.sessions.get(session)?.values() ?? []) open.delete(request)
   }
 
   opened(agent: number, session: string, row: Row): void {

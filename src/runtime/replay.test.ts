@@ -6,7 +6,7 @@ import type { Command } from './command.ts'
 import { type NextMove, type Outcome, Replay } from './replay.ts'
 
 const retry = { attempts: 1, delayMsMin: 1, delayMsMax: 1 }
-const step: Command = { kind: 'step', run: () => undefined, retry, timeoutMs: undefined }
+const step: Command = { kind: 'step', run: () => undefined, retry, timeoutMs: undefined, keep: false }
 const effect: Command = { ...step, kind: 'effect' }
 const sleep: Command = { kind: 'sleep', ms: 5 }
 

@@ -15,7 +15,13 @@ interface Setting {
 function world(run: (step: StepContext) => unknown, { attempts = 1, timeoutMs }: Setting = {}) {
   const clock = new ManualClock(1_000)
   const abort = new AbortController()
-  const command: StepCommand = { kind: 'step', run, retry: { attempts, delayMsMin: 100, delayMsMax: 1_000 }, timeoutMs }
+  const command: StepCommand = {
+    kind: 'step',
+    run,
+    retry: { attempts, delayMsMin: 100, delayMsMax: 1_000 },
+    timeoutMs,
+    keep: false,
+  }
   const random = { uint32: () => 0xffffffff }
   const around = {
     clock,
