@@ -18,6 +18,7 @@ interface Life {
   readonly agent: string
   state: 'open' | 'ended' | 'dead'
   completed: number
+  generation: number
   /** Committed step outcomes of the current generation, by command. */
   readonly outcomes: Map<string, 'ok' | 'failed'>
   /** Commands that change the world: their outcomes outlive a generation. */
@@ -62,6 +63,7 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
       agent,
       state: 'open' as const,
       completed: 0,
+      generation: 0,
       outcomes: new Map(),
       effects: new Set(),
     }
@@ -74,7 +76,9 @@ export function checkDeliveries({ records }: Evidence): readonly Finding[] {
 function live(life: Life, id: string, record: LogRecord): readonly Finding[] {
   const { type, sequence } = record
   if (type === 'spine.step.recorded') {
-    const { command, error } = record.data as { command: string; error?: unknown }
+    const { command, error, generation } = record.data as { command: string; error?: unknown; generation?: number }
+    // Of a step that outlived the generation it was asked in: nobody is given it.
+    if (generation !== undefined && generation !== life.generation) return []
     const before = life.outcomes.get(command)
     life.outcomes.set(command, error === undefined ? 'ok' : 'failed')
     // A failure may be tried again by the next attempt; what succeeded is never executed again.
@@ -83,6 +87,7 @@ function live(life: Life, id: string, record: LogRecord): readonly Finding[] {
   if (type === 'spine.step.started') life.effects.add((record.data as { command: string }).command)
   const { generation } = record.data as { generation?: number }
   const isAnew = type === 'spine.delivery.preempted' || type === 'spine.delivery.restarted'
+  if (isAnew && generation !== undefined) life.generation = generation
   if (isAnew && generation !== undefined)
     for (const command of life.outcomes.keys()) if (!life.effects.has(command)) life.outcomes.delete(command)
   if (type === 'spine.delivery.redriven') {

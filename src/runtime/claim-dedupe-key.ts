@@ -26,7 +26,7 @@ export async function claimDedupeKey(run: Run): Promise<Sequence | undefined | '
   const name = await keyOf(run)
   const record = fact('spine.step.recorded', headerNow(run), { command: DEDUPED, value: name, ...run.stand() })
   const key = { scope: `dedupe/${agent.name}`, name, print: 'dedupe' }
-  const outcome = await run.append([record], true, key)
+  const outcome = await run.append([record], 'all', key)
   if (outcome === undefined || run.isOver) return 'over'
   if (outcome.status !== 'duplicate') return undefined
   const first = await sourceOfClaim(run, outcome.first)

@@ -23,10 +23,10 @@ export function runGuards(
   agent: { readonly name: string; readonly directed: boolean; readonly isFresh: boolean },
   notAfter: Sequence,
   observes: boolean,
-  judged: Sequence,
+  judged: Sequence | undefined,
 ): readonly Guard[] {
   const guards = observes ? [lane] : [lane, { head: `request/${request}`, notAfter }]
   if (agent.directed) guards.push({ head: workHead(cause, agent.name), notAfter })
-  if (agent.isFresh) guards.push({ head: turnHead(session), notAfter: judged })
+  if (agent.isFresh && judged !== undefined) guards.push({ head: turnHead(session), notAfter: judged })
   return guards
 }

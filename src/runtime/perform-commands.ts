@@ -149,17 +149,23 @@ async function executeAndRecord(run: Run, id: string, command: StepCommand, mayb
   const stopped = run.isOver || run.isConcluded || (run.phase === 'ending' && 'error' in outcome)
   if (run.isPreempted && !effect) return 'error' in outcome ? false : recordLate(run, id, outcome)
   if (stopped && !effect) return false
-  const stand = { ...(command.keep ? { keep: true } : {}), ...run.stand() }
+  const stand = { ...(command.keep ? { keep: true } : {}), ...generationOf(run), ...run.stand() }
+  const guarded = effect ? 'lane' : 'request'
   try {
     const recorded = await run.append(
       [fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })],
-      !effect,
+      guarded,
     )
     return recorded !== undefined
   } catch (error) {
     const data = { command: id, error: failureOf(error), ...stand }
-    return (await run.append([fact('spine.step.recorded', headerNow(run), data)], !effect)) !== undefined
+    return (await run.append([fact('spine.step.recorded', headerNow(run), data)], guarded)) !== undefined
   }
+}
+
+/** Of a run that may be started over under a step of it: what that brings is of the generation it was asked in. */
+function generationOf({ agent, generation }: Run): { readonly generation?: number } {
+  return agent.isFresh ? { generation } : {}
 }
 
 /** What a step brought after its run had made room. The run may have been started over since, which the fold knows best. */
@@ -168,7 +174,7 @@ async function recordLate(run: Run, id: string, outcome: { readonly value?: Json
   const { generation } = run
   try {
     const data = { command: id, ...outcome, generation }
-    return (await run.append([fact('spine.step.recorded', headerNow(run), data)])) !== undefined
+    return (await run.append([fact('spine.step.recorded', headerNow(run), data)], 'request')) !== undefined
   } catch {
     // Too large to be kept: it is done again, and fails there.
     return false
@@ -213,12 +219,12 @@ async function followBranch(run: Run, id: string, { work, isWanted }: BranchComm
     outcome = { error: failureOf(error) }
   }
   if (!isWanted() || run.isOver || run.isConcluded || run.phase === 'ending') return
-  const stand = run.stand()
+  const stand = { ...generationOf(run), ...run.stand() }
   try {
-    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })])
+    await run.append([fact('spine.step.recorded', headerNow(run), { command: id, ...outcome, ...stand })], 'request')
   } catch (error) {
     const data = { command: id, error: failureOf(error), ...stand }
-    await run.append([fact('spine.step.recorded', headerNow(run), data)])
+    await run.append([fact('spine.step.recorded', headerNow(run), data)], 'request')
   }
 }
 

@@ -64,7 +64,10 @@ export class Preemption {
 
   #yieldingOf(run: Run): Yielding {
     const { at } = run.agent.preempt
-    const times = this.#host.state.deliveries.preemptions[run.row] as number
+    const { source, preemptions } = this.#host.state.deliveries
+    // What has been folded already, and not been told yet, may have ended it: then its slot is as good as free.
+    if (source[run.row] !== run.source) return 'never'
+    const times = preemptions[run.row] as number
     if (at === 'never' || times >= limits.preemptionsMax) return 'never'
     if (this.#lineOf(run).zombies >= limits.zombieRunsMax) return 'never'
     if (run.effects.anyBegun) return 'in effect'

@@ -6,6 +6,7 @@
  */
 import { turnHead } from '../coordination/freshness.ts'
 import type { AppendOutcome } from '../engine/engine.ts'
+import type { Sequence } from '../event/sequence.ts'
 import type { Run } from './run.ts'
 
 type Conflict = Extract<AppendOutcome, { status: 'conflict' }>
@@ -46,4 +47,11 @@ export class RunFreshness {
 /** Whether it may do nothing more for now, and perhaps ever. */
 export function isHeldByTurn({ host, row, source, isOver }: Run): boolean {
   return !isOver && host.state.turns.isStale(row) && host.state.deliveries.source[row] === source
+}
+
+/** Up to where newer turns are known to leave it alone: what a stale run writes is refused, until it is fresh again. */
+export function judgedUpTo(run: Run): Sequence {
+  const { at, turns } = run.host.state
+  const stale = isHeldByTurn(run) ? turns.stale.get(run.row) : undefined
+  return stale === undefined ? at : stale.by - 1
 }

@@ -22,6 +22,7 @@ import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
+import { appendFor, type Guarded } from './append-for.ts'
 import { claimDedupeKey } from './claim-dedupe-key.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
 import { failureOf } from './failure.ts'
@@ -36,7 +37,7 @@ import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
 import { receivedOutcome } from './received-outcome.ts'
 import type { Outcome } from './replay.ts'
-import { isHeldByTurn, RunFreshness } from './run-freshness.ts'
+import { isHeldByTurn, judgedUpTo, RunFreshness } from './run-freshness.ts'
 import type { RunHost } from './run-host.ts'
 import { RunEffects } from './run-effects.ts'
 import { RunStanding } from './run-standing.ts'
@@ -88,7 +89,7 @@ export class Run {
   /** The end of the run waits for them. */
   readonly effects = new RunEffects()
   /** Waits for newer turns of the session to be over. */
-  readonly #freshness = new RunFreshness()
+  readonly freshness = new RunFreshness()
   /** Outcomes that came in while there was no execution to give them to. */
   #early: Outcome[] = []
   /** Outcomes up to here were given to a handler run from the top. */
@@ -207,7 +208,7 @@ export class Run {
 
   /** No newer turn stands in its way any more. */
   freshAgain(): void {
-    this.#freshness.freshAgain()
+    this.freshness.freshAgain()
     if (this.#execution !== undefined) this.stirred()
   }
 
@@ -222,7 +223,7 @@ export class Run {
     const stand = this.#execution === undefined ? {} : this.stand()
     const data = this.isPreempted ? { by, ...stand } : { by, generation: this.generation + 1 }
     // Guarded by the lane alone: the fold ignores it when the delivery has ended.
-    void this.append([fact('spine.delivery.preempted', headerNow(this), data)], false)
+    void this.append([fact('spine.delivery.preempted', headerNow(this), data)], 'lane')
     this.#abort(PREEMPTED)
     this.#over()
   }
@@ -262,46 +263,23 @@ export class Run {
     return this.#standing.told(this.agent.version)
   }
 
-  /**
-   * Appends for this run. `undefined` when the log refused it: the request has ended or the lane is lost, and the fold
-   * has told, or will tell, this run so.
-   */
-  async append(
+  append(
     records: readonly NewRecord[],
-    guardRequest = true,
+    guarded: Guarded = 'all',
     key?: IdempotencyKey,
   ): Promise<AppendOutcome | undefined> {
-    const { host } = this
-    const all = this.#withMarkers(records)
-    this.busy++
-    host.startedRuns.settled(this)
-    try {
-      for (;;) {
-        const commit = { guards: this.#guards(guardRequest), records: all }
-        const outcome = await host.append(key === undefined ? commit : { ...commit, key })
-        if (outcome.status !== 'conflict') return outcome
-        if (await this.#freshness.passes(this, outcome)) continue
-        this.stop(outcome)
-        return undefined
-      }
-    } catch (error) {
-      if (SpineError.is(error, 'SPINE_COMMIT_TOO_LARGE')) throw error
-      this.stop(error)
-      return undefined
-    } finally {
-      this.busy--
-      if (this.phase === 'running' && host.state.deliveries.started[this.row] === 0) host.startedRuns.entered(this)
-      this.wake()
-    }
+    return appendFor(this, records, guarded, key)
   }
 
-  #guards(request: boolean): readonly Guard[] {
+  guards(guarded: Guarded): readonly Guard[] {
     const lane = this.host.laneGuard()
-    if (!request) return [lane]
-    return runGuards(lane, this.#header, this.agent, this.#standing.since, this.#observes, this.host.state.at)
+    if (guarded === 'lane') return [lane]
+    const judged = guarded === 'all' ? judgedUpTo(this) : undefined
+    return runGuards(lane, this.#header, this.agent, this.#standing.since, this.#observes, judged)
   }
 
-  #withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
+  /** Facts that ride along with whatever the run writes next. */
+  withMarkers(records: readonly NewRecord[]): readonly NewRecord[] {
     const markers = this.#execution?.markers ?? []
     if (this.#execution === undefined || markers.length === 0) return records
     this.#execution.markers = []
@@ -310,7 +288,7 @@ export class Run {
 
   /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
   async #announce(): Promise<boolean> {
-    const outcome = await this.append([startedRecord([this], [], this.host.clock.now())], false)
+    const outcome = await this.append([startedRecord([this], [], this.host.clock.now())], 'lane')
     return outcome !== undefined && !this.isOver
   }
 
@@ -447,7 +425,7 @@ export class Run {
     const journal = this.host.state.runs.get(this.row)
     if (journal?.gathers !== undefined) this.#outliving = callsToFinish(journal)
     this.host.startedRuns.settled(this)
-    const commit = { guards: this.#guards(true), records: this.#withMarkers(records) }
+    const commit = { guards: this.guards('all'), records: this.withMarkers(records) }
     this.host.post(commit, (outcome, error) => {
       // In the usual case the fold has told it already.
       if (this.isOver) return
@@ -456,7 +434,7 @@ export class Run {
         this.#outliving = undefined
         void this.fail(error)
       } else if (outcome?.status === 'conflict') {
-        void this.#freshness.passes(this, outcome).then((passes) => {
+        void this.freshness.passes(this, outcome).then((passes) => {
           if (passes) this.#commitEnd(records)
           else this.stop(outcome)
         })
@@ -514,7 +492,7 @@ export class Run {
     const running = this.phase === 'running'
     this.phase = 'over'
     if (running) this.#releaseSlot()
-    this.#freshness.freshAgain()
+    this.freshness.freshAgain()
     // Steps that lost a race, and whoever else still holds the signal.
     this.#stopSignal?.abort(OVER)
     this.host.runOver(this)

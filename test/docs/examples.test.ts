@@ -66,6 +66,14 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'A request that becomes urgent while it waits:',
     '  First: reply to "a question". Then: reply to "hello".',
   ],
+  '09-freshness': [
+    'A correction:',
+    '  Booked: Ann Monday',
+    'A thanks:',
+    '  Booked: Ann Monday, Bob Friday',
+    'The log says why:',
+    '  booking gave up record 6, overtaken by record 8.',
+  ],
   '12-cancel': [
     'A trip to Rome, cancelled:',
     '  hotel: the search was told to stop',

@@ -26,7 +26,9 @@ describeOnEachEngine('settled says why work is not done', (world) => {
     const spine = await world.open({ agents: [top, Slow.handle(sleepy), Other.handle(sleepy)] })
     const asked = async (text: string) => {
       const { request } = await spine.publish(Inquiry, { text })
-      return one(spine.settled(request, { within: 20 }), 'top')
+      const top = () => one(spine.settled(request, { within: 20 }), 'top')
+      await expect.poll(async () => (await top())?.why).toBe('suspended')
+      return top()
     }
     const sleeping = await asked('sleep')
     expect(sleeping).toMatchObject({ why: 'suspended', detail: expect.stringContaining('sleeping until 20') })
