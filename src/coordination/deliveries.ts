@@ -10,6 +10,7 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { inheritPool, leavePool } from './budgets.ts'
 import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
@@ -199,6 +200,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   const next = key === '' ? 0 : deliveries.dequeue(agent.keys, row)
   if (state.held.size > 0) state.held.forget(row, deliveries.session[row] as string)
   if (state.joins.size > 0) forgetRound(state, row, request)
+  if (state.budgets.isUsed) leavePool(state.budgets, row, request)
   leaveRequest(state, row, slot)
   agent.open--
   if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
@@ -226,7 +228,11 @@ function leaveRequest({ deliveries, requests }: SpineState, row: Row, slot: numb
 }
 
 /** Nothing of it is open, save what only looks on; that keeps its slot. */
-function restRequest({ requests, joins, marks }: SpineState, slot: number, request: string): void {
+function restRequest(
+  { requests, joins, marks, budgets, lettersOfRequest }: SpineState,
+  slot: number,
+  request: string,
+): void {
   if (requests.atRest[slot] === 0) {
     requests.atRest[slot] = 1
     requests.deadline[slot] = 0
@@ -235,6 +241,7 @@ function restRequest({ requests, joins, marks }: SpineState, slot: number, reque
   }
   if (requests.watching[slot] !== 0) return
   joins.forgetRequest(request)
+  if (budgets.isUsed && !lettersOfRequest.has(request)) budgets.forget(request)
   requests.drop(slot)
 }
 
@@ -294,6 +301,7 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
     ordered: true,
     terms: deliveries.observes[row] === 1 ? LOOKING_ON : undefined,
   })
+  if (state.budgets.isUsed) inheritPool(state.budgets, row, successor, true)
   const callerRun = state.runs.get(caller)
   const name = callerRun?.calls.get(call)
   if (callerRun !== undefined && name !== undefined) (callerRun.commands.get(name) as Command).row = successor

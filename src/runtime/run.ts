@@ -17,10 +17,12 @@
  */
 import type { Row } from '../coordination/delivery-table.ts'
 import { callsToFinish } from '../coordination/gather.ts'
+import { BUDGET } from '../coordination/fold-budgets.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { limits } from '../kernel/limits.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
 import { claimDedupeKey } from './claim-dedupe-key.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
@@ -42,6 +44,15 @@ import { RunStanding } from './run-standing.ts'
 import { RunningTime, timeoutError } from './running-time.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
+
+/** Nobody caught it: the run stands still until someone raises the budget. */
+function lacksBudget(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < limits.callDepthMax; depth++) {
+    if (SpineError.is(cause, 'SPINE_BUDGET_EXHAUSTED')) return true
+    cause = cause.cause
+  }
+  return false
+}
 
 const PREEMPTED = new SpineError('SPINE_PREEMPTED', 'More urgent work took the slot of this run; it goes on later.')
 const OVER = new SpineError('SPINE_CLOSED', 'The run is over; nobody waits for this any more.')
@@ -450,6 +461,10 @@ export class Run {
     this.#beginEnding()
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
+    if (lacksBudget(error)) {
+      await this.#endPaused(error, BUDGET, this.#execution?.came(error) ?? {})
+      return
+    }
     const record = failureRecord(this, error, this.#execution?.came(error) ?? {})
     this.endsForGood = record.type === 'spine.delivery.dead'
     const concluded = this.#conclude([record])
@@ -469,9 +484,13 @@ export class Run {
     this.#beginEnding()
     await this.#effectsDone()
     if (this.isOver) return
+    await this.#endPaused(error, error.code, {})
+  }
+
+  async #endPaused(error: unknown, why: string, came: Partial<ReturnType<Execution['came']>>): Promise<void> {
     const failure = failureOf(error)
     this.host.reportFailure(this, failure, undefined)
-    await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why: failure.code, error: failure })])
+    await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why, error: failure, ...came })])
     this.#abort(error)
     this.#over()
   }

@@ -27,6 +27,9 @@ import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
+import { ChargesOnTheWay } from './charges-on-the-way.ts'
+import { LowBudgetsTold } from './low-budgets-told.ts'
+import { Spendings } from './spendings.ts'
 import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventWaits } from './event-waits.ts'
@@ -73,6 +76,9 @@ export class Runtime implements RunHost {
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
   readonly callsOnTheWay = new CallsOnTheWay()
+  readonly chargesOnTheWay = new ChargesOnTheWay()
+  readonly lowBudgetsTold = new LowBudgetsTold()
+  readonly spendings: Spendings
   readonly effectsUnderWay = new Map<string, Promise<unknown>>()
   readonly preemptedSteps: PreemptedSteps
   readonly writer: string
@@ -108,6 +114,7 @@ export class Runtime implements RunHost {
     this.clock = clock
     this.random = random
     this.records = new Records(engine)
+    this.spendings = new Spendings(this)
     this.sessions = new SessionStates(engine)
     this.types = eventTypesOf(hosted.all())
     this.writer = createUuid(clock.now(), random)
@@ -163,6 +170,12 @@ export class Runtime implements RunHost {
     const root = this.records.recentRoot(request)
     if (root === undefined || root.sequence <= this.#claimed) return 'unknown'
     return this.#ends.of(request)
+  }
+
+  /** Whether memory knows that a request began while this process has owned the log. */
+  isRecent(request: string): boolean {
+    const root = this.records.recentRoot(request)
+    return root !== undefined && root.sequence > this.#claimed
   }
 
   /** Whether no slot is free for a further run of this agent. */
@@ -406,6 +419,8 @@ export class Runtime implements RunHost {
     if (this.state.deliveries.hasSource(record.sequence) && this.#hosted.hears(record)) this.records.keep(record)
     this.sessions.remember(record)
     this.#ends.remember(record)
+    if (this.chargesOnTheWay.size > 0) this.chargesOnTheWay.folded(record)
+    if (this.state.budgets.isUsed) this.spendings.remember(record)
     if (this.onRecord.size > 0) for (const listener of this.onRecord) listener(record)
     if (record.type === 'spine.lane.claimed' && this.#claimed !== 0 && record.sequence > this.#claimed)
       this.#fail(this.#laneLost())

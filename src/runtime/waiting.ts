@@ -24,6 +24,7 @@ export interface Waiting {
    * - `held`: its session lacks an event that its agent comes after (`detail`).
    * - `delayed`: its event is delivered at `until`.
    * - `backing off`: an attempt failed; the next one is due at `until`.
+   * - `budget exhausted`: the run stands still until someone raises the budget of the request.
    * - `paused`: the run itself stands still after a replay mismatch, until code that fits is deployed or it is started over.
    */
   readonly why:
@@ -36,6 +37,7 @@ export interface Waiting {
     | 'key blocked'
     | 'backing off'
     | 'paused'
+    | 'budget exhausted'
     | 'joining'
     | 'held'
     | 'delayed'
@@ -67,6 +69,11 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
   if (status === STATUS.joining) return joining(state, row)
   if (status === STATUS.held) return { why: 'held', detail: `held until ${state.held.missingOf(row).join(' and ')}` }
   if (status === STATUS.delayed) return dueAt('delayed', 'delivered', state.deliveries.due[row] as number)
+  if (status === STATUS.paused && state.budgets.paused.has(row))
+    return {
+      why: 'budget exhausted',
+      detail: 'its budget cannot carry its next step: requests.raiseBudget, or cancel it',
+    }
   if (status === STATUS.paused)
     return { why: 'paused', detail: 'its journal and its code disagree: deploy code that fits, or requests.restart' }
   const run = runtime.runOf(row)
