@@ -65,6 +65,15 @@ function retryAfter(error: RetryAfter): number | undefined {
   }
 }
 
+/** Nobody caught it: the run stands still until someone raises the budget. */
+export function lacksBudget(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < limits.callDepthMax; depth++) {
+    if (SpineError.is(cause, 'SPINE_BUDGET_EXHAUSTED')) return true
+    cause = cause.cause
+  }
+  return false
+}
+
 /** What a handler catches for a recorded failure. */
 export function errorOf(failure: Failure): Error {
   const error = build(failure)

@@ -154,7 +154,7 @@ async function commit(
 function chargesArrived(run: Run, records: readonly NewRecord[]): void {
   for (const { type, data } of records) {
     if (type !== 'spine.step.started' && type !== 'spine.call.requested') continue
-    asked(run, (data?.value as { readonly command: string }).command)
+    asked(run, (data?.value as { readonly command?: string } | undefined)?.command ?? '')
   }
 }
 

@@ -17,16 +17,14 @@
  */
 import type { Row } from '../coordination/delivery-table.ts'
 import { callsToFinish } from '../coordination/gather.ts'
-import { BUDGET } from '../coordination/fold-budgets.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { limits } from '../kernel/limits.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
 import { claimDedupeKey } from './claim-dedupe-key.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
-import { failureOf } from './failure.ts'
+import { failureOf, lacksBudget } from './failure.ts'
 import { failureRecord } from './failure-record.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
@@ -45,15 +43,6 @@ import { RunningTime, timeoutError } from './running-time.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
 
-/** Nobody caught it: the run stands still until someone raises the budget. */
-function lacksBudget(error: unknown): boolean {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < limits.callDepthMax; depth++) {
-    if (SpineError.is(cause, 'SPINE_BUDGET_EXHAUSTED')) return true
-    cause = cause.cause
-  }
-  return false
-}
-
 const PREEMPTED = new SpineError('SPINE_PREEMPTED', 'More urgent work took the slot of this run; it goes on later.')
 const OVER = new SpineError('SPINE_CLOSED', 'The run is over; nobody waits for this any more.')
 
@@ -70,7 +59,6 @@ export class Run {
   /** Its start was made durable before it was entered. */
   isCareful = false
 
-  /** The end of its request is not its end. */
   readonly #observes: boolean
   /** What its delivery is ordered by; empty for unordered work. */
   readonly orderKey: string
@@ -87,7 +75,7 @@ export class Run {
   readonly generation: number
   /** Plain steps whose function runs, by id: each tells whether it left an outcome on the log. */
   readonly stepsUnderWay = new Map<string, Promise<boolean>>()
-  /** It was stopped from outside, and the last of what it had begun has come to rest. */
+  /** Stopped from outside, and all that it had begun rests. */
   onRest: (() => void) | undefined
 
   #stopSignal: LazySignal | undefined
@@ -95,7 +83,6 @@ export class Run {
   readonly #runningTime: RunningTime
   #envelope: Envelope | undefined
   #execution: Execution | undefined
-  /** The end of the run waits for them. */
   readonly effects = new RunEffects()
   /** Outcomes that came in while there was no execution to give them to. */
   #early: Outcome[] = []
@@ -116,7 +103,7 @@ export class Run {
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
 
-  /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
+  /** Loads the envelope and enters the handler; at once when memory has it all. */
   start(carefully: boolean): void {
     this.isCareful = carefully
     const fromLog = carefully || this.agent.options.dedupe !== undefined
@@ -455,16 +442,12 @@ export class Run {
     if (this.endsForGood) this.host.giveUpCalls(this.row, this.#outliving)
   }
 
-  /** Ends the attempt as failed. */
   async fail(error: unknown): Promise<void> {
     if (this.isOver) return
     this.#beginEnding()
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
-    if (lacksBudget(error)) {
-      await this.#endPaused(error, BUDGET, this.#execution?.came(error) ?? {})
-      return
-    }
+    if (lacksBudget(error)) return this.#endPaused(error, 'budget', this.#execution?.came(error))
     const record = failureRecord(this, error, this.#execution?.came(error) ?? {})
     this.endsForGood = record.type === 'spine.delivery.dead'
     const concluded = this.#conclude([record])
@@ -484,10 +467,10 @@ export class Run {
     this.#beginEnding()
     await this.#effectsDone()
     if (this.isOver) return
-    await this.#endPaused(error, error.code, {})
+    await this.#endPaused(error, error.code)
   }
 
-  async #endPaused(error: unknown, why: string, came: Partial<ReturnType<Execution['came']>>): Promise<void> {
+  async #endPaused(error: unknown, why: string, came?: ReturnType<Execution['came']>): Promise<void> {
     const failure = failureOf(error)
     this.host.reportFailure(this, failure, undefined)
     await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why, error: failure, ...came })])

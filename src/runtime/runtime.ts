@@ -172,10 +172,8 @@ export class Runtime implements RunHost {
     return this.#ends.of(request)
   }
 
-  /** Whether memory knows that a request began while this process has owned the log. */
   isRecent(request: string): boolean {
-    const root = this.records.recentRoot(request)
-    return root !== undefined && root.sequence > this.#claimed
+    return (this.records.recentRoot(request)?.sequence ?? 0) > this.#claimed
   }
 
   /** Whether no slot is free for a further run of this agent. */

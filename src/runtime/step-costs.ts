@@ -13,9 +13,8 @@ import type { Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { chargeName } from './charges-on-the-way.ts'
 import type { StepCommand } from './command.ts'
-import { headerNow } from './execution.ts'
 import { failureOf } from './failure.ts'
-import { fact } from './record-draft.ts'
+import { fact, placeAt } from './record-draft.ts'
 import type { Run } from './run.ts'
 
 /** What a step is expected to cost, and how to tell what it did cost. */
@@ -93,6 +92,10 @@ export function tellLow(run: Run, charged: Amounts, records: NewRecord[]): void 
     if (!run.host.lowBudgetsTold.tell(request, pool, unit, limit)) continue
     records.push(fact('spine.budget.low', headerNow(run), { unit, limit, spent, ...(pool === 0 ? {} : { pool }) }))
   }
+}
+
+function headerNow({ header, host }: Run) {
+  return placeAt(header, host.clock.now())
 }
 
 /** What the run may still spend, for its handler. */
