@@ -24,6 +24,7 @@ const Op = z.discriminatedUnion('do', [
   z.object({ do: z.literal('caught'), name: z.string() }),
   z.object({ do: z.literal('sleep'), ms: z.number() }),
   z.object({ do: z.literal('both'), names: z.array(z.string()) }),
+  z.object({ do: z.literal('pay'), names: z.array(z.string()) }),
   z.object({ do: z.literal('race'), names: z.array(z.string()) }),
   z.object({ do: z.literal('call'), sessions: z.array(z.string()), hands: z.boolean(), fails: z.boolean() }),
   z.object({ do: z.literal('set'), value: z.number() }),
@@ -186,13 +187,32 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
           case 'both':
             results.push((await Promise.all(op.names.map(run))).join('+'))
             break
+          case 'pay': {
+            const pay = (name: string, index: number) =>
+              ctx.step(
+                name,
+                ({ idempotencyKey }) =>
+                  tool(index === 0 ? 'effect' : 'step', 'clerk', evt.sequence, name, idempotencyKey),
+                {
+                  effect: index === 0,
+                  cost: { estimate: { usd: 1 }, actual: () => ({ usd: index / 2 }) },
+                },
+              )
+            await Promise.allSettled(op.names.map(pay))
+            results.push('paid')
+            break
+          }
           case 'race':
             await Promise.race([...op.names.map(run), ctx.sleep(15)])
             results.push('raced')
             break
           case 'call':
             try {
-              await ctx.call(Expert, { sessions: op.sessions, hands: op.hands, fails: op.fails })
+              await ctx.call(
+                Expert,
+                { sessions: op.sessions, hands: op.hands, fails: op.fails },
+                { budget: { usd: 1 } },
+              )
               results.push('called')
             } catch {
               results.push('called')
@@ -374,6 +394,7 @@ export function expectedResults(ops: readonly Op[]): readonly string[] {
 }
 
 const RESULTS = {
+  pay: 'paid',
   flaky: 'flaky done',
   caught: 'caught',
   sleep: 'slept',
@@ -404,6 +425,7 @@ function randomOp(chance: Chance, index: number): Op {
   if (draw < 40) return { do: 'flaky', name, failures: 1 + chance.below(3) }
   if (draw < 42) return { do: 'caught', name }
   if (draw < 50) return { do: 'sleep', ms: chance.pick([0, 5, 50, 5_000]) }
+  if (draw < 53) return { do: 'pay', names: [`paid ${name} a`, `paid ${name} b`, `paid ${name} c`] }
   if (draw < 58) return { do: 'both', names: [`${name} left`, `${name} right`] }
   if (draw < 64) return { do: 'race', names: [`${name} left`, `${name} right`] }
   if (draw < 68) {

@@ -56,6 +56,8 @@ const CALLED = new Set(['expert', 'senior'])
 /** Of a process: none, few, more than there ever are. */
 const SUSPENDED_RUNS_MAX = [0, 1, 4, 1_000]
 const ACTIONS = 120
+/** Of every order: less than some want. */
+const BUDGET = { usd: 3 }
 /** The quiet phase must end long before this many things have become due. */
 const QUIET_TIMERS_MAX = 20_000
 
@@ -337,6 +339,7 @@ class World {
           idempotencyKey: key,
           ...(deadline === undefined ? {} : { deadline }),
           ...(priority === undefined ? {} : { priority }),
+          budget: BUDGET,
         },
       )
       publication.acknowledged.push({ at: this.#history.next(), sequence, request })

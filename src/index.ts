@@ -25,6 +25,7 @@ export type {
   RouteTarget,
   SessionHandle,
   StepContext,
+  StepCost,
   StepOptions,
 } from './agent/context.ts'
 export {
@@ -74,6 +75,7 @@ export type {
   Tail,
 } from './engine/engine.ts'
 export { answerOpenToolCalls, type ChatMessage } from './agent/answer-open-tool-calls.ts'
+export type { Amounts } from './event/amounts.ts'
 export type { Priority } from './event/priority.ts'
 export type { LogRecord, NewRecord, RecordHeader } from './event/record.ts'
 export type { Clock, Timer } from './kernel/clock.ts'

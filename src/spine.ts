@@ -8,6 +8,7 @@ import type { Directed } from './agent/context.ts'
 import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf } from './agent/event-type.ts'
 import type { SpineState } from './coordination/state.ts'
 import type { Engine } from './engine/engine.ts'
+import type { Amounts } from './event/amounts.ts'
 import type { Priority } from './event/priority.ts'
 import type { LogRecord } from './event/record.ts'
 import { assert } from './kernel/assert.ts'
@@ -118,6 +119,14 @@ export interface Spine {
      * @throws SPINE_REQUEST_UNKNOWN, SPINE_OPTION_INVALID
      */
     setPriority(id: string, priority: Priority, why?: string): Promise<void>
+    /**
+     * Adds to the limits of the request's budget, and lets the runs go on that stand paused for want of it: each tries the
+     * step again that was refused. Units without a limit stay without one. A record, with the reason; each call adds.
+     *
+     * @throws SPINE_REQUEST_UNKNOWN, SPINE_BUDGET_INVALID
+     * @example await spine.requests.raiseBudget(request, { usd: 2 }, 'worth it')
+     */
+    raiseBudget(id: string, amounts: Amounts, why?: string): Promise<void>
     /**
      * Starts over the runs of the request that stand paused, after a `SPINE_REPLAY_MISMATCH` say: each begins from the top
      * on a new basis, with nothing kept of its journal but the effects that had started. Returns their ids.
@@ -240,6 +249,7 @@ function spineOf(runtime: Runtime): Spine {
       get: (id) => requests.get(id),
       cancel: (id, why) => requests.cancel(id, why),
       setPriority: (id, priority, why) => requests.setPriority(id, priority, why),
+      raiseBudget: (id, amounts, why) => requests.raiseBudget(id, amounts, why),
       restart: (id, why) => requests.restart(id, why),
     },
     deadLetters: {

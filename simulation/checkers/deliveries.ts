@@ -84,7 +84,8 @@ function live(life: Life, id: string, record: LogRecord): readonly Finding[] {
     // A failure may be tried again by the next attempt; what succeeded is never executed again.
     return before === 'ok' ? [{ invariant: 'I9', what: `${id} ${command} was recorded again at ${sequence}` }] : []
   }
-  if (type === 'spine.step.started') life.effects.add((record.data as { command: string }).command)
+  const isPlain = (record.data as { plain?: boolean } | null)?.plain === true
+  if (type === 'spine.step.started' && !isPlain) life.effects.add((record.data as { command: string }).command)
   const { generation } = record.data as { generation?: number }
   const isAnew = type === 'spine.delivery.preempted' || type === 'spine.delivery.restarted'
   if (isAnew && generation !== undefined) life.generation = generation

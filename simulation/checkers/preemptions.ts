@@ -27,8 +27,12 @@ export function checkPreemptions({ records }: Evidence): readonly Finding[] {
     const id = `${cause}/${agent}`
     const run = runs.get(id) ?? { preemptions: 0, effects: new Set() }
     runs.set(id, run)
-    const { command = '', by = 0 } = data as { readonly command?: string; readonly by?: number }
-    if (type === 'spine.step.started') run.effects.add(command)
+    const { command = '', by = 0, plain } = data as {
+      readonly command?: string
+      readonly by?: number
+      readonly plain?: boolean
+    }
+    if (type === 'spine.step.started' && plain !== true) run.effects.add(command)
     else if (type === 'spine.step.recorded') run.effects.delete(command)
     else if (type === 'spine.delivery.retried' || type === 'spine.delivery.redriven') run.effects.clear()
     else if (type === 'spine.delivery.preempted') {

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Priority } from '../event/priority.ts'
+import type { Amounts } from '../event/amounts.ts'
 import type { Duration } from '../kernel/duration.ts'
 import type { Json } from '../kernel/json.ts'
 import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf, SpineEvent } from './event-type.ts'
@@ -16,7 +17,15 @@ export interface StepContext {
   readonly maybeDone: boolean
 }
 
-export interface StepOptions {
+/** What a step costs the budget of its request. */
+export interface StepCost<Result = unknown> {
+  /** Reserved when the step starts; the step is refused when the budget cannot carry it. */
+  readonly estimate: Amounts
+  /** What it did cost, from its result. Without it, and for a step that failed, the estimate is charged. */
+  readonly actual?: (result: Result) => Amounts
+}
+
+export interface StepOptions<Result = unknown> {
   /**
    * The step changes the world (books, pays, sends). Its start is durable before the function runs, it is never
    * cancelled once started, and after a crash it runs again with the same `idempotencyKey` and `maybeDone: true`.
@@ -28,6 +37,11 @@ export interface StepOptions {
   readonly retry?: { readonly attempts: number; readonly backoff?: string }
   /** Bounds one try of the function. Default: none of its own; the agent's `timeout` bounds the whole. */
   readonly timeout?: Duration
+  /**
+   * Units of your own, such as `{ estimate: { usd: 0.02, tokens: 3000 } }`. The start of the step is then durable before its
+   * function runs, and every try is charged, also one that a crash has lost. Default: it costs nothing that is counted.
+   */
+  readonly cost?: StepCost<Result>
 }
 
 export interface EmitOptions {
@@ -55,6 +69,8 @@ export interface CallOptions {
   readonly within?: Duration
   /** Default: the session of the caller. */
   readonly session?: string
+  /** The most that the call may spend of the caller's budget, with all that follows from it. What is left returns at its end. */
+  readonly budget?: Amounts
 }
 
 export interface SessionHandle<State> {
@@ -136,13 +152,14 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
    * At least once until recorded, never again after. The result must be JSON and is frozen.
    *
    * @throws what the function threw (name, message, code), SPINE_STEP_TIMEOUT, SPINE_PAYLOAD_TOO_LARGE (900 KB),
-   *   SPINE_STEP_NAME when two parallel steps share a name.
+   *   SPINE_STEP_NAME when two parallel steps share a name, SPINE_BUDGET_EXHAUSTED when the budget cannot carry its `cost`
+   *   (`value`: unit, limit, spent, wanted), SPINE_BUDGET_INVALID.
    * @example const draft = await ctx.step('draft', ({ signal }) => model.write(evt.data.text, { signal }))
    */
   step<Result>(
     name: string,
     run: (step: StepContext) => Result | Promise<Result>,
-    options?: StepOptions,
+    options?: StepOptions<Result>,
   ): Promise<Result>
   /** Puts an event on the log together with the end of the run: subscribers start when, and only if, the run ended well. */
   emit<Event extends AnyEventType>(
@@ -159,7 +176,8 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   /**
    * Asks another agent and waits for its reply, durably: the run may be suspended for days, holding no slot.
    *
-   * @throws SPINE_CALL_FAILED with the agent and the cause when it died, expired, was cancelled or removed.
+   * @throws SPINE_CALL_FAILED with the agent and the cause when it died, expired, was cancelled or removed;
+   *   SPINE_BUDGET_EXHAUSTED when the caller has less than `budget`, SPINE_BUDGET_INVALID.
    */
   call<Target extends AnyAgent>(
     target: Directed<Target>,
@@ -228,6 +246,15 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
     options: WaitForOptions<MatchOf<DataOf<Event>>>,
   ): Promise<EventOf<Event> | undefined>
   readonly session: SessionHandle<StateOf<Options>>
+  /** What this work may still spend, by unit; a unit without a limit is left out. Journaled: the same on every replay. */
+  readonly budget: { remaining(): Promise<Amounts> }
+  /**
+   * Charges the budget for what happened without a step. Never refused, because it has happened; on the log with whatever the
+   * run writes next, once across replays.
+   *
+   * @throws SPINE_BUDGET_INVALID
+   */
+  spend(amounts: Amounts): void
   /** The original event of the request, payload included: what the user asked for. */
   readonly request: SpineEvent
   /** When the request expires; `undefined` without a deadline. */

@@ -67,6 +67,6 @@ export function countCrashes(state: SpineState, record: LogRecord): void {
       deliveries.crashes[row] = (deliveries.crashes[row] as number) + 1
     deliveries.started[row] = 0
     // A new owner may host new code: what stood still for a mismatch gets another look.
-    if (deliveries.status[row] === STATUS.paused) makeReady(state, row)
+    if (deliveries.status[row] === STATUS.paused && !state.budgets.paused.has(row)) makeReady(state, row)
   }
 }

@@ -10,6 +10,7 @@ import type { SystemData } from '../event/catalogue.ts'
 import { headerPriority } from '../event/priority.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { pinPool } from './budgets.ts'
 import { endDelivery, forgetFailures, LOOKING_ON, makeReady, openDelivery } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { type AgentState, type DeadLetterState, deliveryId, type RunState, type SpineState } from './state.ts'
@@ -43,6 +44,7 @@ export function foldDead(state: SpineState, row: Row, record: LogRecord): void {
     run,
     join: state.joins.of(row),
     observes: deliveries.observes[row] === 1,
+    ...(state.budgets.isUsed ? { pool: pinPool(state.budgets, row, record.request) } : {}),
   })
   holdKey(agent, orderKey, record.cause)
   endDelivery(state, row, record, false)
@@ -101,6 +103,8 @@ export function foldDiscarded(state: SpineState, record: LogRecord): void {
   const letter = state.deadLetters.get(id)
   if (letter === undefined) return
   dropLetter(state, id, letter)
+  if (!state.lettersOfRequest.has(letter.request) && state.requests.find(letter.request) === 0)
+    state.budgets.forget(letter.request)
   const agent = state.agents[letter.agent] as AgentState
   const hold = agent.holds.get(letter.orderKey)
   if (hold === undefined) return
@@ -157,6 +161,10 @@ function reopen(state: SpineState, id: string, letter: DeadLetterState, first = 
     },
     first ? letter.orderKey : undefined,
   )
+  // Its call is told already, and holds the pool no more; what that allows still bounds it.
+  const { pool = 0 } = letter
+  if (pool !== 0 && state.budgets.of(request)?.pools.has(pool) === true)
+    state.budgets.spenders.set(row, { pool, isHolder: false })
   if (join !== undefined) {
     state.joins.set(row, join)
     if (join.spec.per === 'request') state.joins.remember(agent, request)

@@ -19,7 +19,7 @@ import type { WaitState } from './wait-index.ts'
 import { beginWait } from './waits.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 3
+export const STATE_VERSION = 4
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
@@ -29,6 +29,7 @@ export function decodeState(encoded: string): SpineState {
   for (const { id, root, session, deadline, priority = 0 } of from.requests)
     state.requests.priority[state.requests.add(id, root, session, deadline)] = priority
   readDeliveries(state, from.deliveries)
+  for (const budget of from.budgets ?? []) readBudget(state, budget)
   for (const { request, agents } of from.joinsFired)
     for (const agent of agents) state.joins.remember(targetIndex(state, agent), request)
   // Not before the rounds that gather are there: some types linger because of them.
@@ -43,9 +44,9 @@ export function decodeState(encoded: string): SpineState {
     const run = letter.run === null ? undefined : readRun(letter.run, new Map())
     const type = letter.type === '' ? 0 : typeIndex(state, letter.type)
     const join = letter.join === null ? undefined : readRound(letter.join, letter.source)
-    const { observes, priority = NORMAL } = letter
+    const { observes, priority = NORMAL, pool = 0 } = letter
     addLetter(state, letter.id, {
-      ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes, priority },
+      ...{ source, sequence, request, session, key, orderKey, hops, agent, type, run, join, observes, priority, pool },
     })
   }
   for (const { lane, ...rest } of from.lanes) state.lanes.set(lane, rest)
@@ -73,6 +74,19 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
   if (from.paused !== undefined) agent.paused = { since: from.paused.since, why: from.paused.why ?? undefined }
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
+}
+
+function readBudget(state: SpineState, from: NonNullable<EncodedState['budgets']>[number]): void {
+  const budget = state.budgets.open(from.request)
+  budget.raised = from.raised
+  const amounts = (of: readonly { readonly unit: string; readonly amount: number }[]) =>
+    new Map(of.map(({ unit, amount }) => [unit, amount]))
+  for (const { id, parent, limits, spent, isOpen, isPinned, told } of from.pools) {
+    const pool = { parent: parent ?? undefined, limits: amounts(limits), spent: amounts(spent), told: new Set(told) }
+    budget.pools.set(id, { ...pool, isOpen, isPinned })
+  }
+  for (const { start, pool, amounts: reserved } of from.reservations)
+    budget.reservations.set(start, { pool, amounts: Object.fromEntries(amounts(reserved)) })
 }
 
 /** In three turns, because rows name each other: first all rows, then their queues, then callers and journals. */
@@ -122,6 +136,8 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   deliveries.preemptions[row] = from.preemptions ?? 0
   deliveries.turns[row] = from.turns ?? 0
   if (from.stale !== undefined) state.turns.stale.set(row, { ...from.stale, requests: new Set(from.stale.requests) })
+  if (from.pool !== undefined) state.budgets.spenders.set(row, { pool: from.pool, isHolder: from.holdsPool === true })
+  if (from.lacksBudget === true) state.budgets.paused.add(row)
   deliveries.request[row] = slot
   if (from.observes) requests.watching[slot] = (requests.watching[slot] as number) + 1
   else {

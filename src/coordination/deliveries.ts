@@ -10,6 +10,7 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { inheritPool, leavePool } from './budgets.ts'
 import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { closeFresh, openFresh, turnIsOver } from './freshness.ts'
@@ -208,6 +209,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   if (state.held.size > 0) state.held.forget(row, deliveries.session[row] as string)
   if (state.joins.size > 0) forgetRound(state, row, request)
   if (state.turns.isUsed) closeFresh(state, row)
+  if (state.budgets.isUsed) leavePool(state.budgets, row, request)
   leaveRequest(state, row, slot)
   agent.open--
   if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
@@ -236,7 +238,7 @@ function leaveRequest({ deliveries, requests }: SpineState, row: Row, slot: numb
 
 /** Nothing of it is open, save what only looks on; that keeps its slot. */
 function restRequest(state: SpineState, slot: number, request: string): void {
-  const { requests, joins, marks, turns } = state
+  const { requests, joins, marks, turns, budgets, lettersOfRequest } = state
   if (requests.atRest[slot] === 0) {
     requests.atRest[slot] = 1
     requests.deadline[slot] = 0
@@ -247,6 +249,7 @@ function restRequest(state: SpineState, slot: number, request: string): void {
   if (requests.watching[slot] !== 0) return
   joins.forgetRequest(request)
   if (turns.isUsed) turns.requestClosed(requests.session[slot] as string)
+  if (budgets.isUsed && !lettersOfRequest.has(request)) budgets.forget(request)
   requests.drop(slot)
 }
 
@@ -306,6 +309,7 @@ export function handOff(state: SpineState, row: Row, record: LogRecord, target: 
     ordered: true,
     terms: deliveries.observes[row] === 1 ? LOOKING_ON : undefined,
   })
+  if (state.budgets.isUsed) inheritPool(state.budgets, row, successor, true)
   const callerRun = state.runs.get(caller)
   const name = callerRun?.calls.get(call)
   if (callerRun !== undefined && name !== undefined) (callerRun.commands.get(name) as Command).row = successor

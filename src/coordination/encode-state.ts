@@ -6,6 +6,7 @@
  */
 import { NORMAL } from '../event/priority.ts'
 import { type Json, withSortedKeys } from '../kernel/json.ts'
+import type { RequestBudget } from './budgets.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { JoinRound } from './join-rounds.ts'
 import type { Stale } from './turns.ts'
@@ -63,14 +64,50 @@ function stateJson(state: SpineState) {
         ...unless(NORMAL, 'priority', letter.priority),
         orderKey: letter.orderKey,
         observes: letter.observes === true,
+        ...unless(0, 'pool', letter.pool ?? 0),
         join: roundJson(letter.join),
         run: runJson(state, letter.run),
       }))
       .sort(byText('id')),
     ...turnsJson(state),
+    ...budgetsJson(state),
     lanes: [...state.lanes]
       .map(([lane, { claimed, owner, released, careful }]) => ({ lane, claimed, owner, released, careful }))
       .sort(byText('lane')),
+  }
+}
+
+function budgetsJson({ budgets }: SpineState) {
+  if (!budgets.isUsed) return {} as { readonly budgets?: readonly ReturnType<typeof budgetJson>[] }
+  return {
+    budgets: [...budgets.requests].map(([request, budget]) => budgetJson(request, budget)).sort(byText('request')),
+  }
+}
+
+function budgetJson(request: string, { pools, reservations, raised }: RequestBudget) {
+  const amounts = (of: ReadonlyMap<string, number>) =>
+    [...of].map(([unit, amount]) => ({ unit, amount })).sort(byText('unit'))
+  return {
+    request,
+    raised,
+    pools: [...pools]
+      .map(([id, { parent, limits, spent, isOpen, isPinned, told }]) => ({
+        id,
+        parent: parent ?? null,
+        limits: amounts(limits),
+        spent: amounts(spent),
+        isOpen,
+        isPinned,
+        told: [...told].sort(),
+      }))
+      .sort((left, right) => left.id - right.id),
+    reservations: [...reservations]
+      .map(([start, { pool, amounts: reserved }]) => ({
+        start,
+        pool,
+        amounts: amounts(new Map(Object.entries(reserved))),
+      }))
+      .sort((left, right) => left.start - right.start),
   }
 }
 
@@ -134,6 +171,9 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     ...unless(0, 'preemptions', deliveries.preemptions[row] as number),
     ...unless(0, 'turns', deliveries.turns[row] as number),
     ...staleJson(state.turns.stale.get(row)),
+    ...unless(0, 'pool', state.budgets.poolOf(row)),
+    ...(state.budgets.spenders.get(row)?.isHolder === true ? { holdsPool: true } : {}),
+    ...(state.budgets.paused.has(row) ? { lacksBudget: true } : {}),
     join: roundJson(state.joins.of(row)),
     missing: [...state.held.missingOf(row)].sort(),
     run: runJson(state, state.runs.get(row)),

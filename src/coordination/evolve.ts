@@ -14,6 +14,8 @@ import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { foldAfterMatched, isAfterWait, tickOffEvent } from './after.ts'
+import { carve, foldGiven, foldLow, foldSpent, inheritPool, reserve } from './budgets.ts'
+import { BUDGET, foldBudgetPause, foldRaised, inheritPools, foldReturned } from './fold-budgets.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { DELAY, endDelay } from './delays.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
@@ -52,6 +54,7 @@ function foldEvent(state: SpineState, record: LogRecord): void {
   }
   if (state.everything.length > 0) tellWhoHearsEverything(state, record)
   if (isTurn) endTurn(state, record)
+  if (state.budgets.spenders.size > 0) inheritPools(state, record)
   if (state.held.size > 0) tickOffEvent(state, record)
   if (state.waits.size > 0) tellWaiters(state, record)
 }
@@ -108,13 +111,17 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   },
   'spine.runs.started': foldRunsStarted,
   'spine.step.started': aboutDelivery((state, row, record) => {
-    const { command } = dataOf(record, 'spine.step.started')
+    const { command, cost, plain } = dataOf(record, 'spine.step.started')
     const run = standing(state, row, record)
     state.deliveries.started[row] = 1
-    if (!run.commands.has(command)) run.commands.set(command, openCommand('effect', record.sequence))
+    if (cost !== undefined) reserve(state.budgets, row, record, cost)
+    // A step that is no effect is executed again after a crash, like one of which nothing is known.
+    if (plain !== true && !run.commands.has(command)) run.commands.set(command, openCommand('effect', record.sequence))
   }),
   'spine.step.recorded': (state, record) => {
     const row = rowOf(state, record)
+    const { spent, reserved } = dataOf(record, 'spine.step.recorded')
+    if (spent !== undefined || reserved !== undefined) foldSpent(state.budgets, row, record)
     if (row !== 0) foldStepRecorded(state, row, record)
     else foldLateEffect(state, record)
   },
@@ -183,10 +190,12 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     if (run !== undefined) forgetFailures(run, came)
     state.due?.push({ at: due, kind: 'retry', row, source: state.deliveries.source[row] as Sequence, name: '' })
   }),
-  'spine.delivery.paused': aboutDelivery((state, row) => {
+  'spine.delivery.paused': aboutDelivery((state, row, record) => {
     state.deliveries.status[row] = STATUS.paused
     state.deliveries.started[row] = 0
     state.deliveries.began[row] = 0
+    if (dataOf(record, 'spine.delivery.paused').why === BUDGET) foldBudgetPause(state, row, record)
+    else state.budgets.paused.delete(row)
   }),
   'spine.delivery.restarted': aboutDelivery((state, row, record) => {
     const { generation } = dataOf(record, 'spine.delivery.restarted')
@@ -195,6 +204,14 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     if (state.turns.isStale(row)) state.deliveries.turns[row] = (state.deliveries.turns[row] as number) + 1
     restartRun(state, row, record, generation)
   }),
+  'spine.budget.given': (state, record) => {
+    if (state.requests.find(record.request) !== 0) foldGiven(state.budgets, record)
+  },
+  'spine.budget.low': (state, record) => foldLow(state.budgets, record),
+  // For people: the refusal itself is the outcome of the step.
+  'spine.budget.exhausted': () => {},
+  'spine.budget.raised': foldRaised,
+  'spine.budget.returned': foldReturned,
   'spine.request.prioritized': foldPrioritized,
   'spine.delivery.preempted': aboutDelivery((state, row, record) => {
     if (dataOf(record, 'spine.delivery.preempted').basis !== undefined) standing(state, row, record)
@@ -233,7 +250,7 @@ function giveUpCall(state: SpineState, run: RunState, command: Command, record: 
 }
 
 function foldCall(state: SpineState, record: LogRecord): void {
-  const { target, command } = dataOf(record, 'spine.call.requested')
+  const { target, command, budget } = dataOf(record, 'spine.call.requested')
   const caller = command === undefined ? 0 : rowOf(state, record)
   if (command !== undefined && caller === 0) return
   const row = openDelivery(state, {
@@ -245,6 +262,8 @@ function foldCall(state: SpineState, record: LogRecord): void {
     ordered: false,
   })
   if (command === undefined) return
+  if (budget !== undefined) carve(state.budgets, caller, row, record, budget)
+  else if (state.budgets.spenders.size > 0) inheritPool(state.budgets, caller, row, false)
   const run = standing(state, caller, record)
   state.deliveries.started[caller] = 0
   run.commands.set(command, { ...openCommand('call', record.sequence), row })

@@ -12,6 +12,7 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { Budgets } from './budgets.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
 import type { RunGathers } from './gather.ts'
@@ -111,6 +112,8 @@ export interface DeadLetterState {
   /** What a join had gathered, for its redrive. */
   readonly join?: JoinRound | undefined
   readonly observes?: boolean
+  /** What it spends from (budgets.ts); 0 or absent for the budget of its request. */
+  readonly pool?: Sequence
 }
 
 export interface LaneState {
@@ -185,6 +188,7 @@ export interface SpineState {
   /** Request → ids of its dead letters, in the order of their deaths. Says nothing that `deadLetters` does not. */
   readonly lettersOfRequest: Map<string, Set<string>>
   readonly lanes: Map<string, LaneState>
+  readonly budgets: Budgets
   marks: Mark[] | undefined
   due: DueHeap | undefined
   /** While a record is folded: runs of whose open gathers a branch has ended. Empty between records. */
@@ -210,6 +214,7 @@ export function initialState(): SpineState {
     deadLetters: new Map(),
     lettersOfRequest: new Map(),
     lanes: new Map(),
+    budgets: new Budgets(),
     marks: undefined,
     due: undefined,
     touched: undefined,

@@ -22,6 +22,8 @@ export interface Failure {
   readonly permanent?: boolean
   /** What a `RetryAfter` asked for. */
   readonly retryAfterMs?: number
+  /** Of an exhausted budget: unit, limit, spent, wanted. */
+  readonly value?: Json
 }
 
 interface FieldTypes {
@@ -76,12 +78,14 @@ export const CATALOGUE = {
   'spine.runs.started': fact('These deliveries have entered their handlers; the suspended ones wait for the log again.', {
     events: 'numbers', agents: 'texts', suspendedEvents: 'numbers?', suspendedAgents: 'texts?',
   }),
-  'spine.step.started': fact('The run is about to change the world in this step.', { command: 'text', ...stand }),
+  'spine.step.started': fact('The run is about to change the world in this step, or to spend on it (`cost`, charged as estimated until its outcome tells).', {
+    command: 'text', cost: 'amounts?', plain: 'flag?', ...stand,
+  }),
   'spine.step.recorded': fact('A step or another journaled call of the run ended with a value or an error.', {
-    command: 'text', value: 'json?', error: 'failure?', generation: 'number?', keep: 'flag?', ...stand,
+    command: 'text', value: 'json?', error: 'failure?', generation: 'number?', keep: 'flag?', spent: 'amounts?', reserved: 'number?', unmeasured: 'failure?', ...stand,
   }),
   'spine.call.requested': fact('Directed work for an agent, asked for by the run, or by a caller outside.', {
-    target: 'text', input: 'json', command: 'text?', ...stand,
+    target: 'text', input: 'json', command: 'text?', budget: 'amounts?', ...stand,
   }),
   'spine.timer.set': fact('The run sleeps until the due time.', { command: 'text', due: 'number', ...stand }),
   'spine.timer.fired': fact('The due time has come: of a sleep, of a gather, or of a delayed event.', { command: 'text' }),
@@ -92,7 +96,16 @@ export const CATALOGUE = {
     command: 'text', branches: 'texts', until: 'json', due: 'number?', atLeast: 'number?', onLate: 'text?', keys: 'texts?', ...stand,
   }),
   'spine.route.decided': fact('The run chose where work goes, and why.', { command: 'text', value: 'json', rule: 'number', target: 'text', rejected: 'json', ...stand }),
-  'spine.budget.exhausted': fact('A budget of the request cannot carry the next step.', { unit: 'text', limit: 'number', spent: 'number' }),
+  'spine.budget.given': fact('The request may spend so much; with `spent`, said again when its work goes on after a rest.', {
+    amounts: 'amounts', spent: 'amounts?',
+  }),
+  'spine.budget.low': fact('Most of a unit of a budget is spent: of the request, or of a call (`pool`).', {
+    unit: 'text', limit: 'number', spent: 'number', pool: 'number?',
+  }),
+  'spine.budget.exhausted': fact('A budget of the request cannot carry the next step.', {
+    unit: 'text', limit: 'number', spent: 'number', wanted: 'number?', command: 'text?',
+  }),
+  'spine.budget.returned': fact('A step that had reserved (`reserved`, its start) was stopped before it was entered.', { reserved: 'number' }),
   'spine.budget.raised': fact('Someone raised the budget of the request.', { amounts: 'amounts', why: 'text?' }),
   'spine.breaker.opened': fact('Deliveries of the agent are held after repeated failures.', { name: 'text', until: 'number' }),
   'spine.breaker.closed': fact('The agent works again.', { name: 'text' }),
@@ -120,7 +133,7 @@ export const CATALOGUE = {
     by: 'number', generation: 'number?', ...stand,
   }),
   'spine.delivery.restarted': fact('The run starts over on a new basis.', { generation: 'number', why: 'text' }),
-  'spine.delivery.paused': fact('The run stands still until someone acts.', { why: 'text', error: 'failure?' }),
+  'spine.delivery.paused': fact('The run stands still until someone acts.', { why: 'text', error: 'failure?', ...attempt }),
   'spine.delivery.redriven': fact('A dead letter was put back to work.', {}),
   'spine.delivery.discarded': fact('A dead letter was given up.', { why: 'text?' }),
 } as const satisfies Record<string, CatalogueEntry>

@@ -23,6 +23,8 @@ export const ERROR_TABLE = {
   SPINE_AGENT_INVALID: fact(400, false, 'An agent was declared in a way that cannot work.'),
   SPINE_AGENT_UNKNOWN: fact(404, false, 'No agent of that name has ever been registered on this log.'),
   SPINE_AGENT_HOSTED: fact(409, false, 'The agent is hosted by this process, so it cannot be removed or renamed here.'),
+  SPINE_BUDGET_EXHAUSTED: fact(402, false, 'A budget cannot carry what a step is estimated to cost.'),
+  SPINE_BUDGET_INVALID: fact(400, false, 'A budget or cost is no object of finite amounts of named units.'),
   SPINE_CALL_CYCLE: fact(508, true, 'A call waited, through others, for its own caller.'),
   SPINE_CALL_DEPTH: fact(508, false, 'Calls inside calls are nested more deeply than the limit.'),
   SPINE_CALL_FAILED: fact(502, false, 'A called agent ended without a reply; the cause says why.'),

@@ -67,6 +67,8 @@ export const LIMIT_TABLE = {
     'ms',
     'between two snapshots of much open work, whose thread folds every record again',
   ),
+  budgetUnitsMax: limit(16, 'units', 'of one budget or cost'),
+  budgetLowPercent: limit(80, 'percent', 'of a unit of a budget: when so much is spent, a record says so'),
   errorCharactersMax: limit(2_000, 'characters', 'an error message or stack kept on the log'),
 } as const
 

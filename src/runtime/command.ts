@@ -2,10 +2,12 @@ import type { Priority } from '../event/priority.ts'
 import type { RetryPolicy } from '../agent/agent.ts'
 import type { StepContext } from '../agent/context.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
+import type { Amounts } from '../event/amounts.ts'
 import type { NewRecord } from '../event/record.ts'
 import type { Encoded, Json } from '../kernel/json.ts'
 import type { Lateness } from './branches.ts'
 import type { Gather } from './gather.ts'
+import type { StepCost } from './step-costs.ts'
 import type { RouteCommand } from './route-command.ts'
 
 /** What a handler asked its context for. The name on the log is `name#occurrence`; all but steps begin with '@'. */
@@ -18,7 +20,9 @@ export type Command =
       readonly session: string | undefined
       readonly withinMs: number | undefined
       readonly priority: Priority | undefined
+      readonly budget: Amounts | undefined
     }
+  | { readonly kind: 'remaining' }
   | { readonly kind: 'publish'; readonly event: (time: number) => NewRecord }
   | { readonly kind: 'sleep'; readonly ms: number }
   | WaitCommand
@@ -43,6 +47,7 @@ export interface StepCommand {
   readonly timeoutMs: number | undefined
   /** Its value outlives a generation. */
   readonly keep: boolean
+  readonly cost?: StepCost | undefined
   /** Of a step inside a branch, or that is one: whether somebody still waits for it. */
   lateness?: Lateness | undefined
 }

@@ -117,6 +117,16 @@ export class ContextHandle implements Context {
     return () => createUuid(context.attempt.now(), context.chance())
   }
 
+  get budget(): Context['budget'] {
+    const context = this.#context
+    return { remaining: () => this.#ask(() => context.remaining()) }
+  }
+
+  get spend(): Context['spend'] {
+    const context = this.#context
+    return (amounts) => context.spend(amounts)
+  }
+
   get patched(): Context['patched'] {
     const { attempt } = this.#context
     return (id) => {

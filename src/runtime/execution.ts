@@ -6,6 +6,7 @@
  */
 import type { SpineEvent } from '../agent/event-type.ts'
 import type { GatherState } from '../coordination/gather.ts'
+import type { Amounts } from '../event/amounts.ts'
 import type { NewRecord, RecordHeader, LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -14,10 +15,11 @@ import { Branches } from './branches.ts'
 import type { Command } from './command.ts'
 import type { Gather } from './gather.ts'
 import type { Journal } from './journal.ts'
-import { patchCommand } from './journal.ts'
+import { patchCommand, SPEND } from './journal.ts'
 import { type Joined, joinedEvent } from './joined-event.ts'
 import { outcomeOf } from './outcome.ts'
 import { fact, placeAt } from './record-draft.ts'
+import { tellLow } from './step-costs.ts'
 import { type Asked, type Outcome, Replay } from './replay.ts'
 import { type Commands, RunContext } from './run-context.ts'
 import type { Run } from './run.ts'
@@ -48,6 +50,7 @@ export class Execution implements Commands {
   readonly #run: Run
   readonly #journaled: ReadonlySet<string>
   #patches: Map<string, boolean> | undefined
+  readonly #spendings: ReadonlySet<string>
   #branches: Branches | undefined
   readonly #envelope: Envelope
   /** Errors that were given to the handler → the commands that they ended. */
@@ -64,6 +67,7 @@ export class Execution implements Commands {
     this.#run = run
     this.#envelope = envelope
     this.#journaled = journal.ids
+    this.#spendings = journal.spendings
     if (journal.patches.size > 0) this.#patches = new Map([...journal.patches].map((id) => [id, true]))
     this.#releasedTime = envelope.joined?.records.at(-1)?.time ?? envelope.source.time
     this.replay = new Replay(journal.ids, outcomesOf(journal, early), journal.carried)
@@ -79,6 +83,7 @@ export class Execution implements Commands {
       ask: (name, command, exclusive) => this.#ask(name, command, exclusive),
       commands: this,
       patched: (id) => this.#isPatched(id),
+      spend: (amounts) => this.#spend(amounts),
       late: (what) => this.#late(what),
     })
   }
@@ -232,6 +237,14 @@ export class Execution implements Commands {
       `${id} of [${branches?.join(', ')}] ${JSON.stringify([until, atLeast ?? null, onLate ?? 'cancel'])}`
     const [expected, found] = [words(known), words(opening)]
     if (expected !== found) this.replay.refuse(`asks for ${found}`, expected)
+  }
+
+  #spend(amounts: Amounts): void {
+    const id = this.reserve(SPEND)
+    if (id === undefined || this.#spendings.has(id)) return
+    tellLow(this.#run, amounts, this.markers)
+    const data = { command: id, spent: amounts, ...this.#run.stand() }
+    this.markers.push(fact('spine.step.recorded', headerNow(this.#run), data))
   }
 
   #isPatched(id: string): boolean {

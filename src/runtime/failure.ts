@@ -2,10 +2,13 @@
 import type { Failure } from '../event/catalogue.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { ERROR_TABLE, type ErrorCode, Permanent, RetryAfter, SpineError } from '../kernel/errors.ts'
+import type { Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 
 /** Errors that no retry can help: the same code and data fail in the same way, and a callee has had its own retries. */
 const HOPELESS = new Set<ErrorCode>([
+  'SPINE_BUDGET_EXHAUSTED',
+  'SPINE_BUDGET_INVALID',
   'SPINE_CALL_DEPTH',
   'SPINE_CALL_FAILED',
   'SPINE_COMMIT_TOO_LARGE',
@@ -49,6 +52,7 @@ function readFailure(error: Error): Failure {
     ...(typeof error.stack === 'string' ? { stack: shorten(error.stack) } : {}),
     ...(permanent ? { permanent: true } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(SpineError.is(error, 'SPINE_BUDGET_EXHAUSTED') ? { value: (error.value ?? null) as Json } : {}),
   }
 }
 
@@ -61,6 +65,15 @@ function retryAfter(error: RetryAfter): number | undefined {
   }
 }
 
+/** Nobody caught it: the run stands still until someone raises the budget. */
+export function lacksBudget(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < limits.callDepthMax; depth++) {
+    if (SpineError.is(cause, 'SPINE_BUDGET_EXHAUSTED')) return true
+    cause = cause.cause
+  }
+  return false
+}
+
 /** What a handler catches for a recorded failure. */
 export function errorOf(failure: Failure): Error {
   const error = build(failure)
@@ -69,8 +82,9 @@ export function errorOf(failure: Failure): Error {
 }
 
 function build(failure: Failure): Error {
-  const { code, name, message, retryAfterMs } = failure
-  if (code in ERROR_TABLE && name === 'SpineError') return new SpineError(code as ErrorCode, message)
+  const { code, name, message, retryAfterMs, value } = failure
+  if (code in ERROR_TABLE && name === 'SpineError')
+    return new SpineError(code as ErrorCode, message, value === undefined ? {} : { value })
   const error =
     name === 'Permanent'
       ? new Permanent(message)

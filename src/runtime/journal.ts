@@ -19,6 +19,8 @@ export interface Journal {
   readonly carried: ReadonlySet<string>
   /** Ids of `ctx.patched` that this run has passed with the new code. */
   readonly patches: ReadonlySet<string>
+  /** Commands of `ctx.spend` that are charged already. */
+  readonly spendings: ReadonlySet<string>
 }
 
 /** How a passed `ctx.patched` stands on the log; it is no outcome that anyone waits for. */
@@ -28,8 +30,15 @@ export const PATCHED = '@patched '
 export const DEDUPED = '@dedupe#0'
 
 /** What stands in a journal without the handler having asked for it. */
+/** How `ctx.spend` stands on the log, after the prefix of its branch. */
+export const SPEND = '@spend'
+
+function isSpending(command: string): boolean {
+  return command.includes(`${SPEND}#`) && /(?:^|\/)@spend#\d+$/.test(command)
+}
+
 export function isUnasked(command: string): boolean {
-  return command === DEDUPED || command.startsWith(PATCHED)
+  return command === DEDUPED || command.startsWith(PATCHED) || isSpending(command)
 }
 
 export function patchCommand(id: string): string {
@@ -42,7 +51,14 @@ export function takenBy({ type, data }: LogRecord): Sequence | undefined {
 }
 
 /** Of a run that has recorded nothing yet. */
-export const NO_JOURNAL: Journal = { basis: 0, ids: new Set(), outcomes: [], carried: new Set(), patches: new Set() }
+export const NO_JOURNAL: Journal = {
+  basis: 0,
+  ids: new Set(),
+  outcomes: [],
+  carried: new Set(),
+  patches: new Set(),
+  spendings: new Set(),
+}
 
 /** At once when there is none, which is the common case; else with the records read. */
 export function journalOf(state: SpineState, records: Records, row: Row): Journal | Promise<Journal> {
@@ -67,5 +83,6 @@ async function loadJournal(state: SpineState, records: Records, row: Row): Promi
     const taken = takenBy(record)
     outcomes.push(taken === undefined ? { command, record } : { command, record, event: await records.get(taken) })
   }
-  return { basis, ids, outcomes, carried, patches }
+  const spendings = new Set(names.filter(isSpending))
+  return { basis, ids, outcomes, carried, patches, spendings }
 }

@@ -3,6 +3,7 @@
  */
 import type { Failure, SystemData } from '../event/catalogue.ts'
 import type { NewRecord } from '../event/record.ts'
+import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
@@ -17,11 +18,12 @@ import { fact, following } from './record-draft.ts'
 import type { Asked } from './replay.ts'
 import type { Run } from './run.ts'
 import { routeRecord } from './route-record.ts'
+import { ask, asked, measured, remaining, type StepCost } from './step-costs.ts'
 import { runStep } from './run-step.ts'
 
 export function performCommands(run: Run, asked: readonly Asked[]): void {
   const records: NewRecord[] = []
-  const startOnceDurable: Asked[] = []
+  const startOnceDurable: Start[] = []
   const called: string[] = []
   for (const one of asked) {
     const { command } = one
@@ -31,19 +33,30 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
     }
     switch (command.kind) {
       case 'step':
-        if (!joinStep(run, one.id, command)) void performStep(run, one.id, command, false)
+        if (joinStep(run, one, command)) break
+        if (command.cost === undefined) void performStep(run, one.id, command, false)
+        else startCosted(run, one, command, records, startOnceDurable)
         break
       case 'effect':
         if (joinEffect(run, one.id)) break
+        if (command.cost !== undefined) {
+          startCosted(run, one, command, records, startOnceDurable)
+          break
+        }
         if (run.maybeDone(one.id)) {
           void performStep(run, one.id, command, true)
           break
         }
         records.push(fact('spine.step.started', headerNow(run), { command: one.id, ...run.stand() }))
-        startOnceDurable.push(one)
+        startOnceDurable.push({ id: one.id, command, at: records.length - 1 })
         break
       case 'call':
-        records.push(requestCall(run, one.id, command, called))
+        records.push(requestCall(run, one.id, command, called, records))
+        break
+      case 'remaining':
+        records.push(
+          fact('spine.step.recorded', headerNow(run), { command: one.id, value: remaining(run), ...run.stand() }),
+        )
         break
       case 'route':
         records.push(routeRecord(run, one.id, command))
@@ -73,26 +86,75 @@ export function performCommands(run: Run, asked: readonly Asked[]): void {
         records.push(openGather(run, command.gather))
     }
   }
-  run.effects.announced += startOnceDurable.length
+  run.effects.announced += countEffects(startOnceDurable)
   if (records.length > 0) void commit(run, records, startOnceDurable, called)
+}
+
+/** A step whose start goes to the log before its function is entered. */
+interface Start {
+  readonly id: string
+  readonly command: StepCommand
+  /** Its place among the records of the commit. */
+  readonly at: number
+}
+
+function countEffects(starts: readonly Start[]): number {
+  return starts.filter(({ command }) => command.kind === 'effect').length
+}
+
+/** Reserved with its start, or refused with an outcome. Each try reserves anew: what a lost one reserved stays charged. */
+function startCosted(run: Run, { id }: Asked, command: StepCommand, records: NewRecord[], starts: Start[]): void {
+  const { estimate } = command.cost as StepCost
+  const refusal = ask(run, id, estimate, records)
+  if (refusal !== undefined) {
+    records.push(
+      fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(refusal), ...run.stand() }),
+    )
+    return
+  }
+  records.push(startOf(run, id, command))
+  starts.push({ id, command, at: records.length - 1 })
+}
+
+function startOf(run: Run, id: string, { kind, cost }: StepCommand): NewRecord {
+  return fact('spine.step.started', headerNow(run), {
+    command: id,
+    ...(cost === undefined ? {} : { cost: cost.estimate }),
+    ...(kind === 'step' ? { plain: true } : {}),
+    ...run.stand(),
+  })
 }
 
 async function commit(
   run: Run,
   records: readonly NewRecord[],
-  effects: readonly Asked[],
+  starts: readonly Start[],
   called: readonly string[],
 ): Promise<void> {
   try {
     const outcome = await run.append(records)
-    run.effects.announced -= effects.length
+    run.effects.announced -= countEffects(starts)
     // Stopped meanwhile: what was announced and not begun is left to whoever comes next, if anyone does.
-    if (outcome === undefined || run.isOver) return
-    for (const { id, command } of effects) void performStep(run, id, command as StepCommand, false)
+    if (outcome === undefined) return
+    const last = 'last' in outcome ? outcome.last : 0
+    for (const { id, command, at } of starts) {
+      const reserved = command.cost === undefined ? undefined : last - (records.length - 1 - at)
+      if (!run.isOver) void performStep(run, id, command, run.maybeDone(id), reserved)
+      else if (reserved !== undefined)
+        void run.append([fact('spine.budget.returned', headerNow(run), { reserved })], 'lane')
+    }
   } catch (error) {
     void run.fail(error)
   } finally {
     for (const target of called) run.host.callsOnTheWay.arrived(target)
+    if (run.host.chargesOnTheWay.size > 0) chargesArrived(run, records)
+  }
+}
+
+function chargesArrived(run: Run, records: readonly NewRecord[]): void {
+  for (const { type, data } of records) {
+    if (type !== 'spine.step.started' && type !== 'spine.call.requested') continue
+    asked(run, (data?.value as { readonly command?: string } | undefined)?.command ?? '')
   }
 }
 
@@ -111,21 +173,29 @@ function joinEffect(run: Run, id: string): boolean {
 }
 
 /** A step of this run, from before it made room for more urgent work, that still runs: its outcome is on the way. */
-function joinStep(run: Run, id: string, command: StepCommand): boolean {
+function joinStep(run: Run, one: Asked, command: StepCommand): boolean {
+  const { id } = one
   const step = run.host.preemptedSteps.join(run, id)
   if (step === undefined) return false
   run.busy++
   void step.then((isRecorded) => {
     run.busy--
     if (isRecorded || run.isOver || run.phase === 'ending') run.wake()
+    else if (command.cost !== undefined) performCommands(run, [one])
     else void performStep(run, id, command, false)
   })
   return true
 }
 
-async function performStep(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<void> {
+async function performStep(
+  run: Run,
+  id: string,
+  command: StepCommand,
+  maybeDone: boolean,
+  reserved?: Sequence,
+): Promise<void> {
   run.busy++
-  const work = executeAndRecord(run, id, command, maybeDone)
+  const work = executeAndRecord(run, id, command, maybeDone, reserved)
   if (command.kind === 'effect') {
     const key = idempotencyKey(run, id)
     run.host.effectsUnderWay.set(key, work)
@@ -142,8 +212,16 @@ async function performStep(run: Run, id: string, command: StepCommand, maybeDone
  * Never rejects; true when an outcome was recorded. The result of a plain step whose run is over is dropped, unless it made
  * room; that of an effect is recorded whatever happened.
  */
-async function executeAndRecord(run: Run, id: string, command: StepCommand, maybeDone: boolean): Promise<boolean> {
-  const outcome = await execute(run, id, command, maybeDone)
+async function executeAndRecord(
+  run: Run,
+  id: string,
+  command: StepCommand,
+  maybeDone: boolean,
+  reserved: Sequence | undefined,
+): Promise<boolean> {
+  const tries = reserved === undefined ? undefined : { reserved, count: 0 }
+  const result = await execute(run, id, tries === undefined ? command : paidByTry(run, id, command, tries), maybeDone)
+  const outcome = tries === undefined ? result : { ...result, ...measured(run, id, command, tries.reserved, result) }
   const effect = command.kind === 'effect'
   // What a stopped attempt's signal made of a step is no outcome: the next attempt would be given it instead of a new try.
   const stopped = run.isOver || run.isConcluded || (run.phase === 'ending' && 'error' in outcome)
@@ -158,7 +236,12 @@ async function executeAndRecord(run: Run, id: string, command: StepCommand, mayb
     )
     return recorded !== undefined
   } catch (error) {
-    const data = { command: id, error: failureOf(error), ...stand }
+    const data = {
+      command: id,
+      error: failureOf(error),
+      ...(tries === undefined ? {} : { reserved: tries.reserved }),
+      ...stand,
+    }
     return (await run.append([fact('spine.step.recorded', headerNow(run), data)], guarded)) !== undefined
   }
 }
@@ -169,7 +252,7 @@ function generationOf({ agent, generation }: Run): { readonly generation?: numbe
 }
 
 /** What a step brought after its run had made room. The run may have been started over since, which the fold knows best. */
-async function recordLate(run: Run, id: string, outcome: { readonly value?: Json }): Promise<boolean> {
+async function recordLate(run: Run, id: string, outcome: Partial<SystemData<'spine.step.recorded'>>): Promise<boolean> {
   if (!run.host.preemptedSteps.isWanted(run, id)) return false
   const { generation } = run
   try {
@@ -178,6 +261,37 @@ async function recordLate(run: Run, id: string, outcome: { readonly value?: Json
   } catch {
     // Too large to be kept: it is done again, and fails there.
     return false
+  }
+}
+
+/** Every further try inside a step reserves anew, and what the one before it reserved is charged. */
+function paidByTry(
+  run: Run,
+  id: string,
+  command: StepCommand,
+  tries: { reserved: Sequence; count: number },
+): StepCommand {
+  return {
+    ...command,
+    run: async (step) => {
+      if (tries.count++ > 0) tries.reserved = await reserveAgain(run, id, command)
+      return command.run(step)
+    },
+  }
+}
+
+async function reserveAgain(run: Run, id: string, command: StepCommand): Promise<Sequence> {
+  const records: NewRecord[] = []
+  const refusal = ask(run, id, (command.cost as StepCost).estimate, records)
+  if (refusal === undefined) records.push(startOf(run, id, command))
+  try {
+    const outcome = await run.append(records)
+    if (refusal !== undefined) throw refusal
+    if (outcome === undefined || !('last' in outcome))
+      throw run.signal.reason ?? new SpineError('SPINE_CLOSED', 'The run is over.')
+    return outcome.last
+  } finally {
+    if (refusal === undefined) asked(run, id)
   }
 }
 
@@ -266,8 +380,16 @@ function openWait(run: Run, id: string, command: WaitCommand): NewRecord {
 }
 
 /** `called`: targets of the calls in this commit, to which it adds. */
-function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'call' }>, called: string[]): NewRecord {
-  const refusal = refuseCall(run, command.target)
+function requestCall(
+  run: Run,
+  id: string,
+  command: Extract<Command, { kind: 'call' }>,
+  called: string[],
+  records: NewRecord[],
+): NewRecord {
+  const { budget } = command
+  const refusal =
+    refuseCall(run, command.target) ?? (budget === undefined ? undefined : ask(run, id, budget, records, true))
   if (refusal !== undefined)
     return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(refusal), ...run.stand() })
   called.push(command.target)
@@ -288,6 +410,7 @@ function requestCall(run: Run, id: string, command: Extract<Command, { kind: 'ca
       command: id,
       target: command.target,
       input: command.input.value,
+      ...(budget === undefined ? {} : { budget }),
       ...run.stand(),
     },
   )

@@ -2,6 +2,7 @@
 import type { AnyAgent } from '../agent/agent.ts'
 import type { AnyEventType, InputOf } from '../agent/event-type.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
+import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import { isCatalogued } from '../event/catalogue.ts'
 import { eventId, type LogRecord, type NewRecord, type RecordHeader } from '../event/record.ts'
 import type { Priority } from '../event/priority.ts'
@@ -35,6 +36,8 @@ export interface PublishOptions {
   readonly priority?: Priority
   /** From now: the event is on the log at once, and is delivered then. Default: none. */
   readonly delay?: Duration
+  /** What the request may spend, with all that follows: units of your own, as in `{ usd: 1 }`. Not with `cause`. Default: no limit. */
+  readonly budget?: Amounts
   /** `sequence` of an earlier event that this one answers: it joins that event's request and session. */
   readonly cause?: number
 }
@@ -59,6 +62,8 @@ export type StartOptions = Omit<PublishOptions, 'cause'>
 
 interface Draft {
   readonly record: NewRecord
+  /** The budget of its request, behind it in the same commit. */
+  readonly budget: NewRecord | undefined
   readonly key: IdempotencyKey | undefined
   readonly guards: readonly Guard[]
 }
@@ -98,7 +103,7 @@ export class Publisher {
     const header = this.#rootHeader(options)
     const call = fact('spine.call.requested', header, { target: target.name, input: encoded.value })
     const key = keyOf(options, `start ${target.name}`, encoded.value)
-    return this.#startUnlessFull(target.name, { record: call, key, guards: [] })
+    return this.#startUnlessFull(target.name, { record: call, budget: budgetRecord(header, options), key, guards: [] })
   }
 
   /** @throws SPINE_QUEUE_FULL, unless the idempotency key was used before: then it is the work that it started. */
@@ -123,10 +128,24 @@ export class Publisher {
     const checked = validateSoon(type.schema, data, type.type)
     const encoded = checked instanceof Promise ? await checked : checked
     const { header, guards } = await this.#header(options)
+    const budget =
+      options.cause === undefined ? budgetRecord(header, options) : await this.#budgetAgain(header, options)
     const place = type.version === 1 ? header : { ...header, version: type.version }
     // Whoever asked waits for an answer, as far as anyone knows.
     if (options.cause === undefined) this.#warnIfUnheard(type.type)
-    return { record: record(type.type, place, encoded), key: keyOf(options, type.type, encoded.value), guards }
+    return { record: record(type.type, place, encoded), budget, key: keyOf(options, type.type, encoded.value), guards }
+  }
+
+  /** A request that was at rest has no budget in memory any more: whoever wakes it says it again. */
+  async #budgetAgain(header: Omit<RecordHeader, 'type'>, { budget }: PublishOptions): Promise<NewRecord | undefined> {
+    if (budget !== undefined) {
+      throw new SpineError('SPINE_BUDGET_INVALID', 'An event with a cause spends from the budget of that request.', {
+        value: budget,
+        fix: 'Leave budget out, or use requests.raiseBudget.',
+      })
+    }
+    const known = await this.#runtime.spendings.budgetOf(header.request)
+    return known === undefined ? undefined : fact('spine.budget.given', besides(header), known)
   }
 
   #requireType(type: AnyEventType): void {
@@ -223,7 +242,7 @@ export class Publisher {
     const { key, guards } = draft
     const outcome = await this.#runtime.appendOrRefuse({
       guards,
-      records: [draft.record],
+      records: recordsOf([draft]),
       ...(key === undefined ? {} : { key }),
     })
     return this.#published(draft, outcome, 0)
@@ -240,8 +259,14 @@ export class Publisher {
       )
     }
     const guards = drafts.flatMap((draft) => draft.guards)
-    const outcome = await this.#runtime.appendOrRefuse({ guards, records: drafts.map((draft) => draft.record) })
-    return Promise.all(drafts.map((draft, index) => this.#published(draft, outcome, index)))
+    const outcome = await this.#runtime.appendOrRefuse({ guards, records: recordsOf(drafts) })
+    let place = 0
+    const places = drafts.map(({ budget }) => {
+      const own = place
+      place += budget === undefined ? 1 : 2
+      return own
+    })
+    return Promise.all(drafts.map((draft, index) => this.#published(draft, outcome, places[index] as number)))
   }
 
   async #published(draft: Draft, outcome: AppendOutcome, index: number): Promise<Published> {
@@ -278,6 +303,20 @@ export class Publisher {
     const hint = meant === undefined ? '' : `: did you mean '${meant}'?`
     this.#runtime.logger.warn(`no agent is registered for '${type}'${hint}; the event is kept on the log`)
   }
+}
+
+function recordsOf(drafts: readonly Draft[]): readonly NewRecord[] {
+  return drafts.flatMap(({ record, budget }) => (budget === undefined ? [record] : [record, budget]))
+}
+
+function budgetRecord(header: Omit<RecordHeader, 'type'>, { budget }: PublishOptions): NewRecord | undefined {
+  if (budget === undefined) return undefined
+  return fact('spine.budget.given', besides(header), { amounts: givenAmounts(budget, 'budget') })
+}
+
+/** What tells of a request has no delay and no version. */
+function besides(header: Omit<RecordHeader, 'type'>): Omit<RecordHeader, 'type'> {
+  return { ...header, due: undefined, version: undefined }
 }
 
 function delayed(header: Omit<RecordHeader, 'type'>, { delay }: PublishOptions): Omit<RecordHeader, 'type'> {

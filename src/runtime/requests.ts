@@ -2,6 +2,7 @@
 import type { SpineEvent } from '../agent/event-type.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, deliveryId, type Mark } from '../coordination/state.ts'
+import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import { PRIORITIES, type Priority } from '../event/priority.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Duration } from '../kernel/duration.ts'
@@ -21,6 +22,8 @@ export interface Settled {
   readonly at: number
   /** Ids of the request's dead letters, without those of agents that only look on (`observes`). */
   readonly deadLetters: readonly string[]
+  /** What it has spent so far, by unit; what is reserved for steps under way is in it. `{}` when nothing was counted. */
+  readonly spent: Amounts
   /** What is still open at agents that this process hosts, and why. */
   readonly waiting: readonly Waiting[]
   /** Names of agents with open work for this request that no live process hosts; they are not waited for. */
@@ -89,6 +92,14 @@ export class Requests {
       moves: [`request/${id}`],
       records: [fact('spine.request.cancelled', header, { why: String(why) })],
     })
+  }
+
+  async raiseBudget(id: string, amounts: Amounts, why: string | undefined): Promise<void> {
+    const given = givenAmounts(amounts, 'raiseBudget')
+    const { session, key, sequence, hops } = await this.#root(id)
+    const header = { time: this.#runtime.clock.now(), session, request: id, key, cause: sequence, hops }
+    const data = { amounts: given, ...(why === undefined ? {} : { why: String(why) }) }
+    await this.#runtime.append({ records: [fact('spine.budget.raised', header, data)] })
   }
 
   /** A request with nothing open has no class. */
@@ -194,7 +205,7 @@ export class Requests {
     const at = state.at
     const status =
       rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
-    return { status, at, deadLetters, waiting, absent }
+    return { status, at, deadLetters, spent: await this.#runtime.spendings.of(request), waiting, absent }
   }
 
   /** Whether someone or time ended the request: the last such record, if any. */

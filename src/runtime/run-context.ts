@@ -13,6 +13,7 @@ import type {
 } from '../agent/context.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import type { GatherOptions } from '../agent/gather.ts'
+import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import type { NewRecord, RecordHeader } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -31,6 +32,7 @@ import { requireDirected } from './require-directed.ts'
 import { requireId } from './require-id.ts'
 import { routeCommand } from './route-command.ts'
 import type { SessionState } from './session-states.ts'
+import { stepCost } from './step-costs.ts'
 import { waitCommand } from './wait-command.ts'
 import { schemaError, validateNow } from './validate.ts'
 
@@ -49,6 +51,7 @@ export interface Attempt {
   readonly ask: (name: string, command: Command, exclusive: boolean) => Promise<unknown>
   readonly commands: Commands
   readonly patched: (id: string) => boolean
+  readonly spend: (amounts: Amounts) => void
   /** Something was said after the handler had returned. */
   readonly late: (what: string) => void
   /** How often the run was started over. */
@@ -115,7 +118,7 @@ export class RunContext {
     return this.#random
   }
 
-  async step(name: string, run: (step: StepContext) => unknown, options: StepOptions = {}): Promise<unknown> {
+  async step(name: string, run: (step: StepContext) => unknown, options: StepOptions<never> = {}): Promise<unknown> {
     const what = `step '${name}' of ${this.attempt.agent.name}`
     if (typeof name !== 'string' || name === '' || name.startsWith('@') || name.length > limits.nameCharactersMax) {
       throw new SpineError(
@@ -136,9 +139,19 @@ export class RunContext {
         retry: retryPolicy(options.retry, what, STEP_RETRY_DEFAULT),
         keep: options.keep === true,
         timeoutMs: options.timeout === undefined ? undefined : durationMs(options.timeout, `${what}: timeout`),
+        ...(options.cost === undefined ? {} : { cost: stepCost(options.cost, what) }),
       },
       true,
     )
+  }
+
+  async remaining(): Promise<Amounts> {
+    return (await this.attempt.ask('@budget', { kind: 'remaining' }, false)) as Amounts
+  }
+
+  spend(amounts: unknown): void {
+    const given = givenAmounts(amounts, `spend of ${this.attempt.agent.name}`)
+    if (!this.#isTooLate('spent something')) this.attempt.spend(given)
   }
 
   /** The handler has returned: what it still says is not part of the run. */
@@ -191,6 +204,8 @@ export class RunContext {
         input: encoded,
         session: checkPlace(options)?.session,
         priority: givenPriority(options.priority, `call '${target.name}'`),
+        budget:
+          options.budget === undefined ? undefined : givenAmounts(options.budget, `call '${target.name}': budget`),
         withinMs:
           options.within === undefined ? undefined : durationMs(options.within, `call '${target.name}': within`),
       },

@@ -10,6 +10,8 @@ import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
 import type { CommitDraft, Settled } from './appender.ts'
+import type { ChargesOnTheWay } from './charges-on-the-way.ts'
+import type { LowBudgetsTold } from './low-budgets-told.ts'
 import type { CallsOnTheWay } from './calls-on-the-way.ts'
 import type { StepCommand } from './command.ts'
 import type { HostedAgent } from './hosted-agent.ts'
@@ -47,6 +49,8 @@ export interface RunHost {
   readonly logger: Logger
   readonly interception: Interception | undefined
   readonly callsOnTheWay: CallsOnTheWay
+  readonly chargesOnTheWay: ChargesOnTheWay
+  readonly lowBudgetsTold: LowBudgetsTold
   /** Why an agent should not be given work now. */
   unavailability(agent: string): Unavailability | undefined
   laneGuard(): Guard

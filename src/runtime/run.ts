@@ -23,18 +23,18 @@ import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { afterMicrotasks } from './after-microtasks.ts'
 import { appendFor, type Guarded } from './append-for.ts'
-import { claimDedupeKey } from './claim-dedupe-key.ts'
 import { type Envelope, Execution, type HandlerResult, headerNow, isReplayDue } from './execution.ts'
-import { failureOf } from './failure.ts'
+import { failureOf, lacksBudget } from './failure.ts'
 import { failureRecord } from './failure-record.ts'
 import { finalRecords } from './final-records.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import { isUnasked, type Journal, journalOf, NO_JOURNAL } from './journal.ts'
 import { runGuards } from './lane.ts'
 import { LazySignal } from './lazy-signal.ts'
-import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
+import { envelopeInMemory } from './load-envelope.ts'
+import { loadRun } from './load-run.ts'
 import { performCommands } from './perform-commands.ts'
-import { fact, rowHeader, startedRecord } from './record-draft.ts'
+import { fact, rowHeader } from './record-draft.ts'
 import { receivedOutcome } from './received-outcome.ts'
 import type { Outcome } from './replay.ts'
 import { isHeldByTurn, judgedUpTo, RunFreshness } from './run-freshness.ts'
@@ -61,7 +61,6 @@ export class Run {
   /** Its start was made durable before it was entered. */
   isCareful = false
 
-  /** The end of its request is not its end. */
   readonly #observes: boolean
   /** What its delivery is ordered by; empty for unordered work. */
   readonly orderKey: string
@@ -78,7 +77,7 @@ export class Run {
   readonly generation: number
   /** Plain steps whose function runs, by id: each tells whether it left an outcome on the log. */
   readonly stepsUnderWay = new Map<string, Promise<boolean>>()
-  /** It was stopped from outside, and the last of what it had begun has come to rest. */
+  /** Stopped from outside, and all that it had begun rests. */
   onRest: (() => void) | undefined
 
   #stopSignal: LazySignal | undefined
@@ -86,7 +85,6 @@ export class Run {
   readonly #runningTime: RunningTime
   #envelope: Envelope | undefined
   #execution: Execution | undefined
-  /** The end of the run waits for them. */
   readonly effects = new RunEffects()
   /** Waits for newer turns of the session to be over. */
   readonly freshness = new RunFreshness()
@@ -109,38 +107,30 @@ export class Run {
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
 
-  /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
+  /** Loads the envelope and enters the handler; at once when memory has it all. */
   start(carefully: boolean): void {
     this.isCareful = carefully
     const fromLog = carefully || this.agent.options.dedupe !== undefined
     const envelope = fromLog ? undefined : envelopeInMemory(this.host, this.row, this.source)
-    if (envelope === undefined) void this.#load(carefully)
+    if (envelope === undefined) void this.#load()
     else this.#begin(envelope, NO_JOURNAL)
   }
 
-  async #load(carefully: boolean): Promise<void> {
+  async #load(): Promise<void> {
     try {
-      if (carefully && !(await this.#announce())) return
-      if (this.agent.options.dedupe !== undefined && !(await this.#isFirst())) return
-      const { envelope, journal } = await loadEnvelope(this.host, this.row, this.source)
-      this.#begin(envelope, journal)
+      const loaded = await loadRun(this, this.#standing)
+      if (loaded !== undefined) this.#begin(loaded.envelope, loaded.journal)
     } catch (error) {
       // What cannot be loaded fails the attempt like anything that the handler throws.
       await this.fail(error)
     }
   }
 
-  /** A duplicate ends here, and its handler is not entered. */
-  async #isFirst(): Promise<boolean> {
-    const { state } = this.host
-    this.#standing.enter(state.at, state.runs.get(this.row)?.basis ?? 0)
-    const first = await claimDedupeKey(this)
-    if (first === undefined) return true
-    if (first === 'over' || this.isOver) return false
+  /** It repeats another, and its handler is not entered. */
+  async skip(of: Sequence): Promise<void> {
     this.#beginEnding()
-    await this.#conclude([fact('spine.delivery.skipped', headerNow(this), { why: 'duplicate', of: first })])
+    await this.#conclude([fact('spine.delivery.skipped', headerNow(this), { why: 'duplicate', of })])
     this.#over()
-    return false
   }
 
   #begin(envelope: Envelope, journal: Journal): void {
@@ -284,12 +274,6 @@ export class Run {
     if (this.#execution === undefined || markers.length === 0) return records
     this.#execution.markers = []
     return [...markers, ...records]
-  }
-
-  /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
-  async #announce(): Promise<boolean> {
-    const outcome = await this.append([startedRecord([this], [], this.host.clock.now())], 'lane')
-    return outcome !== undefined && !this.isOver
   }
 
   #enter(execution: Execution): void {
@@ -445,12 +429,12 @@ export class Run {
     if (this.endsForGood) this.host.giveUpCalls(this.row, this.#outliving)
   }
 
-  /** Ends the attempt as failed. */
   async fail(error: unknown): Promise<void> {
     if (this.isOver) return
     this.#beginEnding()
     if (!SpineError.is(error, 'SPINE_TIMEOUT')) await this.#effectsDone()
     if (this.isOver) return
+    if (lacksBudget(error)) return this.#endPaused(error, 'budget', this.#execution?.came(error))
     const record = failureRecord(this, error, this.#execution?.came(error) ?? {})
     this.endsForGood = record.type === 'spine.delivery.dead'
     const concluded = this.#conclude([record])
@@ -470,9 +454,13 @@ export class Run {
     this.#beginEnding()
     await this.#effectsDone()
     if (this.isOver) return
+    await this.#endPaused(error, error.code)
+  }
+
+  async #endPaused(error: unknown, why: string, came?: ReturnType<Execution['came']>): Promise<void> {
     const failure = failureOf(error)
     this.host.reportFailure(this, failure, undefined)
-    await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why: failure.code, error: failure })])
+    await this.#conclude([fact('spine.delivery.paused', headerNow(this), { why, error: failure, ...came })])
     this.#abort(error)
     this.#over()
   }

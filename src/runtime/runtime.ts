@@ -27,6 +27,9 @@ import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
+import { ChargesOnTheWay } from './charges-on-the-way.ts'
+import { LowBudgetsTold } from './low-budgets-told.ts'
+import { Spendings } from './spendings.ts'
 import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventWaits } from './event-waits.ts'
@@ -36,6 +39,7 @@ import { LaneOwner } from './lane-owner.ts'
 import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
+import { Marks } from './marks.ts'
 import { PreemptedSteps } from './preempted-steps.ts'
 import { Records } from './records.ts'
 import { changedRegistrations, requireNoCircle } from './registrations.ts'
@@ -59,7 +63,6 @@ export interface RuntimeOptions {
 
 const GIVEN_UP = new SpineError('SPINE_REQUEST_CANCELLED', 'Whoever asked for the work has ended.')
 const EXPIRED = new SpineError('SPINE_EXPIRED', 'The deadline of the work passed.')
-const RESTARTED = new SpineError('SPINE_REQUEST_CANCELLED', 'The run was started over.')
 
 export class Runtime implements RunHost {
   readonly engine: Engine
@@ -74,6 +77,9 @@ export class Runtime implements RunHost {
   readonly sessions: SessionStates
   readonly types: Map<string, AnyEventType>
   readonly callsOnTheWay = new CallsOnTheWay()
+  readonly chargesOnTheWay = new ChargesOnTheWay()
+  readonly lowBudgetsTold = new LowBudgetsTold()
+  readonly spendings: Spendings
   readonly effectsUnderWay = new Map<string, Promise<unknown>>()
   readonly preemptedSteps: PreemptedSteps
   readonly writer: string
@@ -88,6 +94,7 @@ export class Runtime implements RunHost {
   readonly #lookUps: AfterLookUps
   readonly #waits: EventWaits
   readonly #snapshots: Snapshots
+  readonly #marks: Marks
   readonly #hosted: HostedAgents
   #claimed: Sequence = 0
   #timer: Timer | undefined
@@ -109,6 +116,7 @@ export class Runtime implements RunHost {
     this.clock = clock
     this.random = random
     this.records = new Records(engine)
+    this.spendings = new Spendings(this)
     this.sessions = new SessionStates(engine)
     this.types = eventTypesOf(hosted.all())
     this.writer = createUuid(clock.now(), random)
@@ -130,6 +138,7 @@ export class Runtime implements RunHost {
     this.#lookUps = new AfterLookUps(this)
     this.#waits = new EventWaits(this)
     this.#snapshots = new Snapshots(engine, clock)
+    this.#marks = new Marks(this, this.#dispatcher, this.#owner, this.#lookUps, this.#waits)
   }
 
   get state() {
@@ -164,6 +173,10 @@ export class Runtime implements RunHost {
     const root = this.records.recentRoot(request)
     if (root === undefined || root.sequence <= this.#claimed) return 'unknown'
     return this.#ends.of(request)
+  }
+
+  isRecent(request: string): boolean {
+    return (this.records.recentRoot(request)?.sequence ?? 0) > this.#claimed
   }
 
   /** Whether no slot is free for a further run of this agent. */
@@ -409,37 +422,19 @@ export class Runtime implements RunHost {
     if (this.state.deliveries.hasSource(record.sequence) && this.#hosted.hears(record)) this.records.keep(record)
     this.sessions.remember(record)
     this.#ends.remember(record)
+    if (this.chargesOnTheWay.size > 0) this.chargesOnTheWay.folded(record)
+    if (this.state.budgets.isUsed) this.spendings.remember(record)
     if (this.onRecord.size > 0) for (const listener of this.onRecord) listener(record)
     if (record.type === 'spine.lane.claimed' && this.#claimed !== 0 && record.sequence > this.#claimed)
       this.#fail(this.#laneLost())
   }
 
   #folded(marks: readonly Mark[]): void {
-    for (const mark of marks) {
-      if (mark.kind === 'ready') this.#dispatcher.ready(mark.row, mark.source)
-      else if (mark.kind === 'outcome') this.#tell(mark)
-      else if (mark.kind === 'ended') this.#endedHere(mark)
-      else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)
-      else if (mark.kind === 'cycle') this.#owner.breakCycle(mark)
-      else if (mark.kind === 'held') this.#lookUps.add([mark])
-      else if (mark.kind === 'waiting') this.#waits.look([mark])
-      else if (mark.kind === 'awaited') this.#waits.came(mark.record)
-      else if (mark.kind === 'late') this.#owner.cancelLate(mark)
-      else if (mark.kind === 'urged') this.#dispatcher.urged(mark.row, mark.source)
-      else if (mark.kind === 'stale') this.#owner.overtake(mark)
-      else if (mark.kind === 'fresh') this.#dispatcher.fresh(mark.row, mark.source)
-      else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
-    }
+    this.#marks.carryOut(marks)
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
-  }
-
-  #tell({ row, source, command, record }: Extract<Mark, { kind: 'outcome' }>): void {
-    const run = this.#dispatcher.runOf(row, source)
-    if (run === undefined) this.#dispatcher.goOn(row, source)
-    else run.receive(command, record)
   }
 
   #armTimer(): void {
@@ -451,11 +446,6 @@ export class Runtime implements RunHost {
       this.#timerAt = Number.POSITIVE_INFINITY
       this.tick()
     })
-  }
-
-  #endedHere({ row, source, record }: Extract<Mark, { kind: 'ended' }>): void {
-    this.#dispatcher.runOf(row, source)?.ended(record)
-    if (!this.state.deliveries.hasSource(source)) this.records.letGo(source)
   }
 
   /** Rides along with a batch that goes out anyway, and is not awaited. */

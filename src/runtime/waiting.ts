@@ -25,6 +25,7 @@ export interface Waiting {
    * - `newer turn`: a newer event of its session may make it pointless, and its request is still open.
    * - `delayed`: its event is delivered at `until`.
    * - `backing off`: an attempt failed; the next one is due at `until`.
+   * - `budget exhausted`: the run stands still until someone raises the budget of the request.
    * - `paused`: the run itself stands still after a replay mismatch, until code that fits is deployed or it is started over.
    */
   readonly why:
@@ -37,6 +38,7 @@ export interface Waiting {
     | 'key blocked'
     | 'backing off'
     | 'paused'
+    | 'budget exhausted'
     | 'joining'
     | 'newer turn'
     | 'held'
@@ -69,6 +71,11 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
   if (status === STATUS.joining) return joining(state, row)
   if (status === STATUS.held) return { why: 'held', detail: `held until ${state.held.missingOf(row).join(' and ')}` }
   if (status === STATUS.delayed) return dueAt('delayed', 'delivered', state.deliveries.due[row] as number)
+  if (status === STATUS.paused && state.budgets.paused.has(row))
+    return {
+      why: 'budget exhausted',
+      detail: 'its budget cannot carry its next step: requests.raiseBudget, or cancel it',
+    }
   if (status === STATUS.paused)
     return { why: 'paused', detail: 'its journal and its code disagree: deploy code that fits, or requests.restart' }
   const stale = state.turns.stale.get(row)

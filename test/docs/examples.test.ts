@@ -74,6 +74,17 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'The log says why:',
     '  booking gave up record 6, overtaken by record 8.',
   ],
+  '10-budget': [
+    'A question for $1:',
+    '  research on bees: $0.4 more is beyond its $0.3; it answers with what it has.',
+    '  Spent so far: $0.75. The desk waits for more.',
+    '  The desk has about 3 findings; there was $0.25 left before.',
+    '  done: $0.95 and 9500 tokens.',
+    'The log says:',
+    '  spine.budget.exhausted {"unit":"usd","limit":0.3,"spent":0.15,"wanted":0.4,"command":"read more#0"}',
+    '  spine.budget.exhausted {"unit":"usd","limit":1,"spent":0.75,"wanted":0.5,"command":"summarise#0"}',
+    '  spine.budget.raised {"amounts":{"usd":0.5},"why":"the customer agreed"}',
+  ],
   '12-cancel': [
     'A trip to Rome, cancelled:',
     '  hotel: the search was told to stop',

@@ -30,7 +30,7 @@ function withoutOwner(records: readonly LogRecord[]): readonly unknown[] {
 }
 
 describe('checkers', async () => {
-  const { evidence } = await play(7009)
+  const { evidence } = await play(7010)
   const { records, history } = evidence
   const isOpenAt = (order: LogRecord, sequence: number) =>
     order.sequence < sequence &&
@@ -94,9 +94,15 @@ describe('checkers', async () => {
     expect(judge(evidence)).toEqual([])
   })
 
+  const given = first('spine.budget.given')
   const corruptions: readonly [string, string, Partial<Evidence>][] = [
     ['a record is missing', 'I5', { records: without(completed) }],
     ['an acknowledged order is gone', 'I1', { records: numbered(without(placed)) }],
+    [
+      'a step starts beyond the budget',
+      'I20',
+      { records: records.map((one) => (one.type === given.type ? { ...one, data: { amounts: { usd: 0.5 } } } : one)) },
+    ],
     ['an order is there twice', 'I2', { records: numbered([...records, placed]) }],
     [
       'two acknowledgements share a place',

@@ -121,6 +121,19 @@ export class LogBuilder {
     return this.record('spine.request.prioritized', { priority }, { request })
   }
 
+  giveBudget(request: string, usd: number): number {
+    return this.record('spine.budget.given', { amounts: { usd } }, { request })
+  }
+
+  raiseBudget(request: string, usd: number): number {
+    return this.record('spine.budget.raised', { amounts: { usd } }, { request })
+  }
+
+  tellLow(request: string, pool?: number): number {
+    const data = { unit: 'usd', limit: 1, spent: 1, ...(pool === undefined ? {} : { pool }) }
+    return this.record('spine.budget.low', data, { request })
+  }
+
   cancelRequest(request: string): number {
     return this.record('spine.request.cancelled', { why: 'no longer wanted' }, { request })
   }
@@ -186,6 +199,8 @@ export class DeliveryRecords {
       readonly basis?: number
       readonly version?: string
       readonly keep?: boolean
+      readonly reserved?: number
+      readonly spent?: { readonly usd: number }
     } = {},
   ): number {
     const { failed = false, ...stand } = outcome
@@ -203,15 +218,36 @@ export class DeliveryRecords {
     return this.#tell('spine.step.started', { command })
   }
 
+  startCosted(command: string, usd: number, plain: boolean): number {
+    return this.#tell('spine.step.started', { command, cost: { usd }, ...(plain ? { plain } : {}) })
+  }
+
+  refuse(command: string): number {
+    return this.#tell('spine.budget.exhausted', { command, unit: 'usd', limit: 1, spent: 1, wanted: 1 })
+  }
+
+  returnBudget(reserved: number): number {
+    return this.#tell('spine.budget.returned', { reserved })
+  }
+
+  pauseForBudget(failed: string): number {
+    return this.#tell('spine.delivery.paused', { why: 'budget', failed })
+  }
+
   call(
     command: string,
     target: string,
-    options: { readonly deadline?: number; readonly session?: string; readonly priority?: Priority } = {},
+    options: {
+      readonly deadline?: number
+      readonly session?: string
+      readonly priority?: Priority
+      readonly budget?: { readonly usd: number }
+    } = {},
   ): number {
-    const { session, deadline, priority } = options
+    const { session, deadline, priority, budget } = options
     return this.#tell(
       'spine.call.requested',
-      { command, target, input: null },
+      { command, target, input: null, ...(budget === undefined ? {} : { budget }) },
       {
         ...(session === undefined ? {} : { session, key: session }),
         ...(deadline === undefined ? {} : { deadline }),

@@ -58,6 +58,7 @@ function writeOne(
   if (kind < 29) return void pauseOrResume(log, first, second)
   if (kind < 31) return void log.claim(`owner ${first % 3}`)
   if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
+  if (kind < 36 && second % 2 === 0) return void budget(log, pick(state.requests, first).id, second)
   if (kind < 36) return void log.prioritize(pick(state.requests, first).id, pick(PRIORITIES, second))
   if (kind < 37) return void log.cancelRequest(pick(state.requests, first).id)
   if (kind < 39) return void log.expireRequest(pick(state.requests, first).id, 1)
@@ -71,7 +72,26 @@ function writeOne(
   if (kind < 70 && waiting.length > 0) return void byOwner(log, pick(waiting, first), second)
   if (startable.length === 0) return void log.claim('waker')
   const delivery = pick(startable, first)
+  if (second % 7 === 5) return void spend(log, named(log, delivery.id), second)
   work(named(log, delivery.id), delivery, action, second)
+}
+
+/** What is said of a request's money; what is reserved is in the runs. */
+function budget(log: LogBuilder, request: string, second: number): void {
+  if (second % 3 === 0) log.giveBudget(request, 10)
+  else if (second % 3 === 1) log.raiseBudget(request, 2)
+  else log.tellLow(request)
+}
+
+/** A run starts what costs, or tells what it did cost; which start that was is a guess that is often right. */
+function spend(log: LogBuilder, run: DeliveryRecords, second: number): void {
+  const kind = Math.floor(second / 7) % 6
+  const start = Math.max(1, log.head - (second % 3))
+  if (kind < 2) run.startCosted(pick(STEPS, second), 1 + (second % 3), kind === 0)
+  else if (kind === 2) run.step(pick(STEPS, second), { reserved: start, spent: { usd: second % 4 } })
+  else if (kind === 3) run.returnBudget(start)
+  else if (kind === 4) run.pauseForBudget(pick(STEPS, second))
+  else run.refuse(pick(STEPS, second))
 }
 
 function publish(log: LogBuilder, { requests }: StateView, first: number, second: number): void {
@@ -188,11 +208,10 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
       return void run.startEffect(pick(STEPS, second))
     case 2:
     case 3:
-      return void run.call(
-        `@call#${calls}`,
-        pick(AGENTS, second),
-        second % 2 === 0 ? { deadline: 20_000 + second } : {},
-      )
+      return void run.call(`@call#${calls}`, pick(AGENTS, second), {
+        ...(second % 2 === 0 ? { deadline: 20_000 + second } : {}),
+        ...(second % 3 === 0 ? { budget: { usd: 3 } } : {}),
+      })
     case 4:
       if (timer !== undefined) return void run.fire(timer.name)
       return void run.sleep(`@sleep#${delivery?.run?.commands.length ?? 0}`, 30_000 + second)
