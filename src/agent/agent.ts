@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { durationMs, type Duration } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
+import { type Breaker, breakerOf, type Rate, rateOf } from './protection.ts'
 import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
 import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
@@ -35,10 +36,22 @@ interface CommonOptions {
   /** Bounds one attempt's running time, suspended time not counted. Default `'5m'`. */
   readonly timeout?: Duration
   /**
-   * With that many deliveries of this agent open, calls and starts are refused with SPINE_QUEUE_FULL. Events and handoffs
+   * With that many deliveries of this agent open, calls and starts are refused with SPINE_QUEUE_FULL: those of class 'low'
+   * at three quarters of it, 'background' at half, 'critical' never. Events and handoffs
    * wait instead: they never block who sends them. Default 10,000, bounds 1 to 1,000,000.
    */
   readonly maxPending?: number
+  /**
+   * How many attempts start at most in any window of time, counted apart for each `key` where there is one:
+   * `{ limit: 10, per: '1m', key: (evt) => evt.data.customer }`. What comes beyond waits for its turn without a slot and
+   * spends no attempt. Counted on the log, so that restarts do not multiply it. Default: no bound.
+   */
+  readonly rate?: Rate
+  /**
+   * Stops starting work after failed attempts in a row, keeps what waits in its order, and tries again with one delivery
+   * when the cooldown is over. `{}` for the defaults: 5 failures within 1 minute, 30 seconds. Default: none.
+   */
+  readonly breaker?: Breaker
   /**
    * Names what the work is about: `(evt) => evt.data.orderId`. Asked once, before a delivery starts, and recorded: the second
    * delivery of this agent with the same key is skipped, for the life of the log, whatever became of the first. A call that is
@@ -173,13 +186,26 @@ type Checked<Options> = keyof AnyOptions extends keyof Options
                 : Options & { readonly on: AnyEventType }
 
 /** Options whose functions are given the event: what it is follows from `on` or `input`, which are inferred by themselves. */
-type Named<On, Input> =
+type Named<On, Input> = Dedupes<On, Input> & Rates<On, Input>
+type Dedupes<On, Input> =
   | {
       readonly on?: On
       readonly input?: Input
-      readonly dedupe: (evt: unknown extends On ? HandledEvent<{ input: Input }> : HandledEvent<{ on: On }>) => string
+      readonly dedupe: (evt: GivenEvent<On, Input>) => string
     }
   | { readonly dedupe?: never }
+type Rates<On, Input> =
+  | {
+      readonly on?: On
+      readonly input?: Input
+      readonly rate: {
+        readonly limit: number
+        readonly per: Duration
+        readonly key: (evt: GivenEvent<On, Input>) => string
+      }
+    }
+  | { readonly rate?: { readonly limit: number; readonly per: Duration; readonly key?: never } }
+type GivenEvent<On, Input> = unknown extends On ? HandledEvent<{ input: Input }> : HandledEvent<{ on: On }>
 
 type Stranger<Options> = Exclude<keyof Options & string, keyof AnyOptions>
 type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Options, Key> & {
@@ -317,6 +343,8 @@ function checkOptions(name: string, options: AnyOptions): void {
   }
   if (options.dedupe !== undefined && typeof options.dedupe !== 'function')
     throw invalid(`${what}: dedupe is not a function.`, 'Write dedupe: (evt) => evt.data.orderId.', options.dedupe)
+  breakerOf(options.breaker, what)
+  rateOf(options.rate, what)
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)
 }

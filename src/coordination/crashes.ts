@@ -16,6 +16,7 @@ import type { LogRecord } from '../event/record.ts'
 import { limits } from '../kernel/limits.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { makeReady } from './deliveries.ts'
+import { foldRatedStarts } from './rates.ts'
 import type { LaneState, SpineState } from './state.ts'
 
 /**
@@ -39,7 +40,8 @@ export function isCrashLoop(state: SpineState, row: Row): boolean {
 }
 
 export function foldRunsStarted(state: SpineState, record: LogRecord): void {
-  const { events, agents, suspendedEvents, suspendedAgents } = record.data as SystemData<'spine.runs.started'>
+  const { events, agents, suspendedEvents, suspendedAgents, rates } = record.data as SystemData<'spine.runs.started'>
+  if (rates !== undefined) foldRatedStarts(state, record)
   setStarted(state, events, agents, 1)
   setStarted(state, suspendedEvents ?? [], suspendedAgents ?? [], 0)
 }

@@ -10,6 +10,7 @@
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { foldHeard } from './breakers.ts'
 import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
@@ -191,6 +192,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   if (state.joins.size > 0) forgetRound(state, row, request)
   leaveRequest(state, row, slot)
   agent.open--
+  if (agent.breaker !== undefined) foldHeard(state, agent, source, record)
   if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
   state.runs.delete(row)
   deliveries.drop(row)

@@ -11,7 +11,9 @@ import { moveDeadLetters } from './dead-letters.ts'
 import { endDelivery, isBlocked, makeReady } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { askForLess } from './after.ts'
+import { applyBreaker, moveBreaker } from './breakers.ts'
 import { moveRound } from './join.ts'
+import { applyRate } from './rates.ts'
 import type { AgentState, SpineState } from './state.ts'
 import { applyTerms, EVERYTHING, typeIndex } from './terms.ts'
 
@@ -30,6 +32,8 @@ export function targetIndex(state: SpineState, name: string): number {
     keys: new Map(),
     holds: new Map(),
     paused: undefined,
+    breaker: undefined,
+    rate: undefined,
   })
   state.agentIndex.set(name, index)
   return index
@@ -47,6 +51,8 @@ export function registerAgent(
   if (agent.registration === undefined) agent.since = sequence
   agent.registration = registration
   agent.subscribed = new Map(registration.on.map((type) => [type, before.get(type) ?? sequence]))
+  applyBreaker(state, agent)
+  applyRate(agent)
   applyTerms(state, index)
   subscribe(state, index, agent)
   if (state.held.size > 0) askForLess(state, index, registration.after ?? [])
@@ -78,6 +84,8 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
   agent.holds.clear()
   state.joins.forgetAgent(index)
   agent.paused = undefined
+  agent.breaker = undefined
+  agent.rate = undefined
 }
 
 export function renameAgent(state: SpineState, record: LogRecord): void {
@@ -104,6 +112,8 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
     registerAgent(state, record.sequence, { ...registration, name: to })
     heir.subscribed = subscribed
     heir.paused ??= agent.paused
+    moveBreaker(state, agent, heir)
+    if (heir.rate !== undefined) heir.rate = agent.rate
   } else {
     const own = heir.subscribed
     unsubscribe(state, index, heir)
@@ -113,6 +123,8 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
     if (state.held.size > 0) askForLess(state, index, heir.registration?.after ?? [])
   }
   agent.paused = undefined
+  agent.breaker = undefined
+  agent.rate = undefined
 }
 
 /** Whether the heir has been given the same event under its own name. Directed work is given to one agent only. */

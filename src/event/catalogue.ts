@@ -74,7 +74,7 @@ export const CATALOGUE = {
   'spine.lane.claimed': fact('A process owns the lane from here on.', { lane: 'text', owner: 'text' }),
   'spine.lane.released': fact('The owner let go of the lane in good order.', { lane: 'text' }),
   'spine.runs.started': fact('These deliveries have entered their handlers; the suspended ones wait for the log again.', {
-    events: 'numbers', agents: 'texts', suspendedEvents: 'numbers?', suspendedAgents: 'texts?',
+    events: 'numbers', agents: 'texts', suspendedEvents: 'numbers?', suspendedAgents: 'texts?', rates: 'texts?',
   }),
   'spine.step.started': fact('The run is about to change the world in this step.', { command: 'text', ...stand }),
   'spine.step.recorded': fact('A step or another journaled call of the run ended with a value or an error.', {
@@ -94,8 +94,8 @@ export const CATALOGUE = {
   'spine.route.decided': fact('The run chose where work goes, and why.', { command: 'text', value: 'json', rule: 'number', target: 'text', rejected: 'json', ...stand }),
   'spine.budget.exhausted': fact('A budget of the request cannot carry the next step.', { unit: 'text', limit: 'number', spent: 'number' }),
   'spine.budget.raised': fact('Someone raised the budget of the request.', { amounts: 'amounts', why: 'text?' }),
-  'spine.breaker.opened': fact('Deliveries of the agent are held after repeated failures.', { name: 'text', until: 'number' }),
-  'spine.breaker.closed': fact('The agent works again.', { name: 'text' }),
+  'spine.breaker.opened': fact('Deliveries of the agent are held after repeated failures, save the one that probes it.', { name: 'text', until: 'number', probe: 'number?' }),
+  'spine.breaker.closed': fact('The agent works again.', { name: 'text', why: 'text?' }),
   'spine.session.patched': fact('A merge patch (RFC 7396) on the state of the session.', { patch: 'json' }),
   'spine.request.cancelled': fact('Someone cancelled the request; its open deliveries end here.', { why: 'text' }),
   'spine.request.expired': fact('The deadline of the request passed; its open deliveries end here.', { deadline: 'number' }),

@@ -1,5 +1,6 @@
 /** Questions and orders about agents that the log knows. */
 import type { JoinSpec } from '../coordination/join-rounds.ts'
+import { breakerPhase } from '../coordination/breakers.ts'
 import { agentNamed, type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { requireAgentName } from '../agent/agent.ts'
@@ -23,10 +24,21 @@ export interface AgentInfo {
   readonly absent: boolean
   /** Someone paused it: it starts nothing new. `since`: sequence of the record that says so. */
   readonly paused: { readonly since: number; readonly why?: string } | undefined
+  /** Of an agent that declares one. */
+  readonly breaker: BreakerInfo | undefined
   /** Deliveries not ended yet. */
   readonly open: number
   /** Keys that stand still (`'block'`) or are set aside (`'park'`) until their dead letters are redriven or discarded. */
   readonly heldKeys: readonly HeldKey[]
+}
+
+export interface BreakerInfo {
+  /** `'half-open'`: one delivery is tried, or will be as soon as there is one. */
+  readonly state: 'closed' | 'open' | 'half-open'
+  /** Failed attempts in a row that count while it is closed. */
+  readonly failures: number
+  /** When it is tried again, while it is open. */
+  readonly until: Date | undefined
 }
 
 export interface JoinInfo {
@@ -88,8 +100,10 @@ export class Agents {
 
   async resume(name: string): Promise<void> {
     this.#runtime.requireRegistered(name)
-    if (agentNamed(this.#runtime.state, name)?.paused === undefined) return
-    await this.#append('spine.agent.resumed', { name })
+    const agent = agentNamed(this.#runtime.state, name) as AgentState
+    if (agent.paused !== undefined) await this.#append('spine.agent.resumed', { name })
+    if (breakerPhase(agent, this.#runtime.clock.now()) !== 'closed')
+      await this.#append('spine.breaker.closed', { name, why: 'resumed by someone' })
   }
 
   /** What a newcomer should be told at start. */
@@ -119,6 +133,7 @@ export class Agents {
         paused === undefined
           ? undefined
           : { since: paused.since, ...(paused.why === undefined ? {} : { why: paused.why }) },
+      breaker: this.#breakerOf(agent),
       open,
       heldKeys: [...agent.holds].map(([key, { mode, letters }]) => ({
         key,
@@ -127,6 +142,14 @@ export class Agents {
         waiting: this.#waitingFor(agent, key),
       })),
     }
+  }
+
+  #breakerOf(agent: AgentState): BreakerInfo | undefined {
+    const { breaker } = agent
+    if (breaker === undefined) return undefined
+    const state = breakerPhase(agent, this.#runtime.clock.now())
+    const until = state === 'open' && breaker.until !== 0 ? new Date(breaker.until) : undefined
+    return { state, failures: breaker.failures.length, until }
   }
 
   #waitingFor(agent: AgentState, key: string): number {
@@ -147,7 +170,12 @@ export class Agents {
   }
 
   async #append(
-    type: 'spine.agent.removed' | 'spine.agent.renamed' | 'spine.agent.paused' | 'spine.agent.resumed',
+    type:
+      | 'spine.agent.removed'
+      | 'spine.agent.renamed'
+      | 'spine.agent.paused'
+      | 'spine.agent.resumed'
+      | 'spine.breaker.closed',
     data: { readonly name: string; readonly to?: string; readonly why?: string },
   ): Promise<void> {
     const { clock } = this.#runtime

@@ -8,18 +8,20 @@
  * U2  One delivery has at most one run at a time.
  * U3  An entry of a line may be out of date; the state is asked again before anything starts.
  * U4  A run that starts alone holds the only slot of the process (coordination/crashes.ts).
- * U5  What an agent that is paused may not start is kept in its order (coordination/pauses.ts).
+ * U5  What an agent that is paused, or whose breaker is open, may not start is kept in its order (coordination/pauses.ts,
+ *     coordination/breakers.ts).
  */
 import { type StartMode, startMode } from '../coordination/crashes.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import { isHeldByBreaker, mayProbe } from '../coordination/breakers.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { limits } from '../kernel/limits.ts'
 import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
 import { LANE } from './lane.ts'
+import { RateGate, type RateGateHost } from './rate-gate.ts'
 import { Run } from './run.ts'
-import type { RunHost } from './run-host.ts'
 import { StoppedRuns } from './stopped-runs.ts'
 import { SuspendedRuns } from './suspended-runs.ts'
 
@@ -32,7 +34,7 @@ interface Line {
   /** Row and source of deliveries that may start, alternating: numbers, because there may be many. */
   starts: number[]
   next: number
-  /** As `starts`: those whose turn came while the agent was paused. */
+  /** As `starts`: those whose turn came while the agent was paused, or its breaker open. */
   held: number[]
 }
 
@@ -54,7 +56,7 @@ function compact(line: Line): void {
 }
 
 export class Dispatcher {
-  readonly #host: RunHost
+  readonly #host: RateGateHost
   readonly #hosted: HostedAgents
   readonly #lines = new Map<string, Line>()
   readonly #live = new Map<Row, Run>()
@@ -64,6 +66,7 @@ export class Dispatcher {
   /** What wants the process to itself. While there is any, nothing else starts. */
   readonly #loners: Loner[] = []
   readonly #stoppedRuns: StoppedRuns
+  readonly rates: RateGate
   #isAlone = false
   #slotsTaken = 0
   /** Handlers entered or resumed since the event loop last turned, as far as that was necessary to know. */
@@ -71,11 +74,12 @@ export class Dispatcher {
   #isYielding = false
   #stopped = false
 
-  constructor(host: RunHost, hosted: HostedAgents) {
+  constructor(host: RateGateHost, hosted: HostedAgents) {
     this.#host = host
     this.#hosted = hosted
     this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
     this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
+    this.rates = new RateGate(host, (row, source) => this.ready(row, source))
     for (const agent of hosted.current.values()) this.add(agent)
   }
 
@@ -101,7 +105,7 @@ export class Dispatcher {
   /** Nothing here could start or resume now. */
   get isIdle(): boolean {
     if (this.#stopped) return true
-    if (this.#loners.length > 0) return false
+    if (this.#loners.length > 0 || !this.rates.isIdle) return false
     for (const line of this.#lines.values()) {
       if (line.slotsTaken > 0 || line.resumes.size > 0 || line.next < line.starts.length) return false
     }
@@ -129,7 +133,7 @@ export class Dispatcher {
     this.#fill(line)
   }
 
-  /** An agent was paused and is not any more: what waited starts in its order, before what came later. */
+  /** An agent was paused, or its breaker open, and is not any more, or a probe of it is due: what waited starts in its order, before what came later. */
   resumed(agent: string): void {
     const line = this.#lines.get(agent)
     if (line === undefined || line.held.length === 0) return
@@ -312,7 +316,7 @@ export class Dispatcher {
 
   #start(line: Line, row: Row, source: Sequence): boolean {
     if (!this.#mayStart(row, source)) return false
-    if (isHeldByPause(this.#host.state, row)) {
+    if (this.#isHeld(row)) {
       line.held.push(row, source)
       return false
     }
@@ -325,10 +329,21 @@ export class Dispatcher {
       this.#host.park(row)
       return false
     }
+    const rated = line.agent.options.rate === undefined ? undefined : this.rates.admit(line.agent, row, source)
+    if (rated === 'waits') return false
     this.#takeSlot(line)
     const run = new Run(this.#host, this.#codeOf(line, row), row, source)
     this.#live.set(row, run)
-    run.start(this.#modeOf(row) !== 'plain')
+    run.start(rated !== undefined || this.#modeOf(row) !== 'plain', rated)
+    return true
+  }
+
+  #isHeld(row: Row): boolean {
+    const { state, clock } = this.#host
+    if (isHeldByPause(state, row)) return true
+    const agent = state.agents[state.deliveries.agent[row] as number] as AgentState
+    if (agent.breaker === undefined || !isHeldByBreaker(state, row)) return false
+    if (mayProbe(agent, clock.now())) this.#host.probe(row)
     return true
   }
 

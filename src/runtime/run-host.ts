@@ -62,6 +62,8 @@ export interface RunHost {
   giveUpCalls(row: Row, outliving: ReadonlySet<string> | undefined): void
   /** A delivery whose key is parked joins its dead letters. */
   park(row: Row): void
+  /** A delivery that its breaker holds is to show whether the agent works again. */
+  probe(row: Row): void
   /** A line for people; `undefined` for a pause. */
   reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void
 }

@@ -35,6 +35,7 @@ import { envelopeInMemory, loadEnvelope } from './load-envelope.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader, startedRecord } from './record-draft.ts'
 import { receivedOutcome } from './received-outcome.ts'
+import type { RatedStart } from './rate-gate.ts'
 import type { Outcome, Replay } from './replay.ts'
 import type { RunHost } from './run-host.ts'
 import { RunEffects } from './run-effects.ts'
@@ -93,18 +94,19 @@ export class Run {
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
 
-  /** Loads what the envelope holds and enters the handler; at once when memory has it all. */
-  start(carefully: boolean): void {
+  /** Loads what the envelope holds and enters the handler; at once when memory has it all. A start that is counted is careful. */
+  start(carefully: boolean, rated?: RatedStart): void {
     this.isCareful = carefully
     const fromLog = carefully || this.agent.options.dedupe !== undefined
     const envelope = fromLog ? undefined : envelopeInMemory(this.host, this.row, this.source)
-    if (envelope === undefined) void this.#load(carefully)
+    if (envelope === undefined) void this.#load(carefully, rated)
     else this.#begin(envelope, NO_JOURNAL)
   }
 
-  async #load(carefully: boolean): Promise<void> {
+  async #load(carefully: boolean, rated?: RatedStart): Promise<void> {
     try {
-      if (carefully && !(await this.#announce())) return
+      if (rated?.error !== undefined) throw rated.error
+      if (carefully && !(await this.#announce(rated))) return
       if (this.agent.options.dedupe !== undefined && !(await this.#isFirst())) return
       const { envelope, journal } = await loadEnvelope(this.host, this.row, this.source)
       this.#begin(envelope, journal)
@@ -282,8 +284,9 @@ export class Run {
   }
 
   /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
-  async #announce(): Promise<boolean> {
-    const outcome = await this.append([startedRecord([this], [], this.host.clock.now())], false)
+  async #announce(rated?: RatedStart): Promise<boolean> {
+    const record = startedRecord([this], [], this.host.clock.now(), rated?.key)
+    const outcome = await this.append([record], false).finally(rated?.settled)
     return outcome !== undefined && !this.isOver
   }
 

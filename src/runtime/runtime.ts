@@ -198,6 +198,7 @@ export class Runtime implements RunHost {
     for (const place of waitingCalls) this.#owner.breakCycle(place)
     this.#lookUps.add(held)
     for (const place of late) this.#owner.cancelLate(place)
+    for (const { name, breaker } of this.state.agents) if (breaker !== undefined) this.#owner.moveBreaker(name)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -273,7 +274,8 @@ export class Runtime implements RunHost {
   }
 
   unavailability(agent: string): Unavailability | undefined {
-    return whyUnavailable(this.state, agent, this.hosted.has(agent), this.callsOnTheWay.to(agent))
+    const { state, clock, callsOnTheWay } = this
+    return whyUnavailable(state, agent, this.hosted.has(agent), callsOnTheWay.to(agent), clock.now())
   }
 
   requireRegistered(agent: string): void {
@@ -294,6 +296,15 @@ export class Runtime implements RunHost {
 
   park(row: Row): void {
     this.#owner.park(row)
+  }
+
+  probe(row: Row): void {
+    this.#owner.probe(row)
+  }
+
+  /** When a delivery that waits for the rate of its agent is looked at again. */
+  rateWaitOf(row: Row): number | undefined {
+    return this.#dispatcher.rates.waitsUntil(row)
   }
 
   slotFreed(run: Run): void {
@@ -345,6 +356,8 @@ export class Runtime implements RunHost {
     for (const decision of decideDue(this.state, this.clock.now())) {
       if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
       else if (decision.kind === 'look-again') this.#waits.look([decision])
+      else if (decision.kind === 'half-open') this.#dispatcher.resumed(decision.agent)
+      else if (decision.kind === 'pass-rate') this.#dispatcher.rates.pass(decision.place)
       else if (decision.kind === 'fire-timer' && decision.isWait)
         this.#waits.expire(decision, () => this.#owner.carryOut(decision))
       else this.#owner.carryOut(decision)
@@ -414,6 +427,7 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'awaited') this.#waits.came(mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
+      else if (mark.kind === 'breaker') this.#owner.moveBreaker(mark.agent)
     }
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()

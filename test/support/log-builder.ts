@@ -23,6 +23,8 @@ export interface RegistrationOptions {
   readonly join?: { readonly per: 'request' | 'session'; readonly withinMs?: number; readonly atLeast?: number }
   readonly after?: readonly string[]
   readonly observes?: boolean
+  readonly breaker?: { readonly failures: number; readonly withinMs: number; readonly cooldownMs: number }
+  readonly rate?: { readonly limit: number; readonly perMs: number }
 }
 
 export interface GatherOptions {
@@ -65,11 +67,11 @@ export class LogBuilder {
   }
 
   register(name: string, options: RegistrationOptions = {}): number {
-    const { on = [], order = 'default', version = '1', onFailure, join, after, observes } = options
+    const { on = [], order = 'default', version = '1', onFailure, join, after, observes, breaker, rate } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
-      ...{ name, version, kind, on, emits: [], order, options: {} },
+      ...{ name, version, kind, on, emits: [], order, options: optionsOf({ breaker, rate }) },
       ...failing,
       ...(join === undefined ? {} : { join: { types: on, ...join } }),
       ...(after === undefined ? {} : { after }),
@@ -91,6 +93,14 @@ export class LogBuilder {
 
   resumeAgent(name: string): number {
     return this.record('spine.agent.resumed', { name })
+  }
+
+  openBreaker(name: string, until: number, probe?: number): number {
+    return this.record('spine.breaker.opened', { name, until, ...(probe === undefined ? {} : { probe }) })
+  }
+
+  closeBreaker(name: string): number {
+    return this.record('spine.breaker.closed', { name })
   }
 
   claim(owner: string): number {
@@ -130,6 +140,11 @@ export class LogBuilder {
     const place = { session: own, request: name, key: key ?? own, hops: request === undefined ? 0 : 1 }
     return { ...place, ...(deadline === undefined ? {} : { deadline }), ...(due === undefined ? {} : { due }) }
   }
+}
+
+function optionsOf({ breaker, rate }: { readonly breaker: Json | undefined; readonly rate: Json | undefined }): Json {
+  const protection = { ...(breaker === undefined ? {} : { breaker }), ...(rate === undefined ? {} : { rate }) }
+  return Object.keys(protection).length === 0 ? {} : { timeoutMs: 100, ...protection }
 }
 
 export class DeliveryRecords {
@@ -266,13 +281,19 @@ export class DeliveryRecords {
     return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE, ...came })
   }
 
+  /** An attempt failed with this error. */
+  fail(error: { readonly [name: string]: Json } = {}): number {
+    return this.#tell('spine.delivery.retried', { attempt: 1, due: 1, error: { ...FAILURE, ...error } })
+  }
+
   die(code: string = FAILURE.code): number {
     return this.#tell('spine.delivery.dead', { attempts: 1, error: { ...FAILURE, code } })
   }
 
-  /** Its handler has been entered. */
-  start(): number {
-    return this.#log.record('spine.runs.started', { events: [this.source], agents: [this.agent] })
+  /** Its handler has been entered; `rate`: under this key of its rate. */
+  start(rate?: string): number {
+    const rates = rate === undefined ? {} : { rates: [rate] }
+    return this.#log.record('spine.runs.started', { events: [this.source], agents: [this.agent], ...rates })
   }
 
   /** Its handler waits for the log, though it was named as started. */
@@ -364,6 +385,13 @@ export interface StateView {
     readonly registration: { readonly on: readonly string[] } | null
     readonly since: number
     readonly open: number
+    readonly breaker?: {
+      readonly openings: number
+      readonly until: number
+      readonly probe: number
+      readonly verdict: string
+    }
+    readonly rate?: readonly { readonly key: string; readonly starts: readonly number[] }[]
     readonly paused?: { readonly since: number; readonly why: string | null }
     readonly holds: readonly { readonly key: string; readonly mode: string; readonly letters: readonly number[] }[]
   }[]

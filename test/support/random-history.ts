@@ -87,8 +87,15 @@ function register(log: LogBuilder, first: number, second: number): void {
   const on = TYPES.filter((_, index) => (second >> index) % 2 === 1)
   const onFailure = pick(FAILURE_MODES, first + second)
   const options = { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure }
-  log.register(pick(AGENTS, first), { ...options, ...pick(TERMS, Math.floor(first / 8)) })
+  log.register(pick(AGENTS, first), { ...options, ...pick(TERMS, Math.floor(first / 8)), ...pick(PROTECTIONS, second) })
 }
+
+const PROTECTIONS: readonly Partial<RegistrationOptions>[] = [
+  {},
+  {},
+  { breaker: { failures: 1, withinMs: 50, cooldownMs: 10 } },
+  { breaker: { failures: 2, withinMs: 50, cooldownMs: 10 }, rate: { limit: 2, perMs: 20 } },
+]
 
 /** What subscriptions ask beyond the events themselves; most ask nothing. */
 const TERMS: readonly Partial<RegistrationOptions>[] = [
@@ -109,8 +116,11 @@ function dealWith(letter: DeliveryRecords, second: number): void {
 }
 
 function pauseOrResume(log: LogBuilder, first: number, second: number): void {
-  if (second % 2 === 0) log.pauseAgent(pick(AGENTS, first))
-  else log.resumeAgent(pick(AGENTS, first))
+  const name = pick(AGENTS, first)
+  if (second % 4 === 0) log.pauseAgent(name)
+  else if (second % 4 === 1) log.resumeAgent(name)
+  else if (second % 3 === 0) log.closeBreaker(name)
+  else log.openBreaker(name, 80_000 + second, second % 5 === 0 ? 1 + (first % log.head) : undefined)
 }
 
 function fromOutside(delivery: DeliveryRecords, second: number): void {
@@ -190,7 +200,7 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
       if (second % 5 === 0) return void run.restart((delivery?.generation ?? 0) + (second % 2))
       return void (second % 3 === 0 ? run.pause() : run.die(second % 4 === 1 ? 'SPINE_KEY_PARKED' : undefined))
     default:
-      if (second % 3 === 0) return void run.start()
+      if (second % 3 === 0) return void run.start(second % 2 === 0 ? pick(SESSIONS, action) : undefined)
       return void run.emit(pick(TYPES, second), second % 2 === 0 ? { session: pick(SESSIONS, second) } : {})
   }
 }
