@@ -306,12 +306,36 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     },
   )
 
+  // What it relies on is down at times.
+  const billing = agent(
+    'billing',
+    { on: Finished, breaker: { failures: 2, within: '1h', cooldown: 500 }, retry },
+    async (evt, ctx) => {
+      entered('billing', evt.sequence, ctx.deadline)
+      await ctx.step('bill', async () => {
+        await around.work()
+        if (Math.floor(around.now() / 2_000) % 2 === 0 && !around.isHealed()) throw new Error('down')
+      })
+    },
+  )
+
+  const printing = agent(
+    'printing',
+    { on: Finished, rate: { limit: RATE.limit, per: RATE.perMs, key: (evt) => `printer ${evt.data.id % 2}` }, retry },
+    async (evt, ctx) => {
+      entered('printing', evt.sequence, ctx.deadline)
+      await ctx.step('print', () => around.work())
+    },
+  )
+
   const watcher = agent('watcher', { on: '*', observes: true, retry }, async (_evt, ctx) => {
     await ctx.step('look', () => null)
   })
 
-  return [expert, senior, clerk, filing, answerer, pairing, greeter, watcher]
+  return [expert, senior, clerk, filing, answerer, pairing, greeter, billing, printing, watcher]
 }
+
+export const RATE = { limit: 2, perMs: 150 } as const
 
 /** Where the bands of a route begin. */
 export const BANDS = { expert: 0.8, senior: 0.4 } as const
@@ -320,7 +344,18 @@ export function greetingOf(order: number): string {
   return `greeting ${order % 5}`
 }
 
-export const AGENTS = ['expert', 'senior', 'clerk', 'filing', 'answerer', 'pairing', 'greeter', 'watcher'] as const
+export const AGENTS = [
+  'expert',
+  'senior',
+  'clerk',
+  'filing',
+  'answerer',
+  'pairing',
+  'greeter',
+  'billing',
+  'printing',
+  'watcher',
+] as const
 
 /** What an order's results have to be, whatever happens on the way. */
 export function expectedResults(ops: readonly Op[]): readonly string[] {

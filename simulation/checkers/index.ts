@@ -10,6 +10,7 @@ import { checkJoins } from './joins.ts'
 import { checkOrder } from './order.ts'
 import { checkOutcome } from './outcome.ts'
 import { checkOwners } from './owners.ts'
+import { checkProtection } from './protection.ts'
 import { checkRoutes } from './routes.ts'
 import { checkWaits } from './waits.ts'
 
@@ -31,6 +32,7 @@ export const CHECKERS: readonly Checker[] = [
   checkJoins,
   checkOrder,
   checkOwners,
+  checkProtection,
   checkRoutes,
   checkWaits,
   checkOutcome,

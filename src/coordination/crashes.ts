@@ -16,7 +16,7 @@ import type { LogRecord } from '../event/record.ts'
 import { limits } from '../kernel/limits.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { makeReady } from './deliveries.ts'
-import { foldRatedStarts } from './rates.ts'
+import { foldCut, foldRatedStarts } from './rates.ts'
 import type { LaneState, SpineState } from './state.ts'
 
 /**
@@ -67,6 +67,7 @@ export function countCrashes(state: SpineState, record: LogRecord): void {
   for (const row of deliveries.rows()) {
     if (careful && deliveries.started[row] === 1 && (deliveries.crashes[row] as number) < 255)
       deliveries.crashes[row] = (deliveries.crashes[row] as number) + 1
+    if (deliveries.started[row] === 1) foldCut(state, row)
     deliveries.started[row] = 0
     // A new owner may host new code: what stood still for a mismatch gets another look.
     if (deliveries.status[row] === STATUS.paused) makeReady(state, row)

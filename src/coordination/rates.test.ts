@@ -52,7 +52,7 @@ describe('starts of an agent with a rate', () => {
     expect(all.rate()).toEqual([{ key: 'z', starts: [last] }])
   })
 
-  it('Y2 are those of attempts, and of runs that are entered again after a crash, not those that resume', () => {
+  it('Y2 are those of attempts, and of runs that are entered again by another process, not those that resume', () => {
     const all = world()
     const [fresh, resting, crashed] = [1, 2, 3].map(() => all.log.delivery(all.log.event('a.happened'), 'ann'))
     const counts = (delivery = fresh) => {
@@ -60,6 +60,7 @@ describe('starts of an agent with a rate', () => {
       return isRatedStart(deliveries, deliveries.find(delivery?.source as number, 0))
     }
     all.log.claim('one')
+    all.log.release()
     resting?.start('')
     resting?.sleep('@sleep#0', 50)
     crashed?.start('')

@@ -7,7 +7,7 @@
  *
  * Y1  In no window of `perMs`, wherever it begins, do more than `limit` attempts of a key start, by the times of their
  *     records.
- * Y2  A run that resumes is no start. One that is entered again because its process died is: it may do again what it did.
+ * Y2  A run that resumes is no start. One that is entered again because its process ended is: it may do again what it did.
  * Y3  What would have no effect any more is forgotten: starts before the window, and keys without any.
  */
 import type { SystemData } from '../event/catalogue.ts'
@@ -54,8 +54,14 @@ function count(starts: RateState, { limit, perMs }: RateOptions, key: string, ti
 }
 
 /** Whether the start of this delivery counts (Y2). */
-export function isRatedStart({ began, crashes }: DeliveryTable, row: Row): boolean {
-  return began[row] === 0 || (crashes[row] as number) > 0
+export function isRatedStart({ began }: DeliveryTable, row: Row): boolean {
+  return began[row] === 0
+}
+
+/** The process in which this attempt was at work has ended: entering it again is another start, under a rate. */
+export function foldCut({ agents, deliveries }: SpineState, row: Row): void {
+  const { rate } = agents[deliveries.agent[row] as number] as AgentState
+  if (rate !== undefined) deliveries.began[row] = 0
 }
 
 /** When one more attempt may start: `now`, or later. `others` are about to start, or were told that they may. */
