@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { durationMs, type Duration } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
-import { type Breaker, breakerOf, type Rate, rateOf } from './protection.ts'
+import { type Protection, protectionOf } from './protection.ts'
 import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
 import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
@@ -11,7 +11,7 @@ import type { Json } from '../kernel/json.ts'
 export type Order = 'session' | 'key' | 'none'
 export type OnFailure = 'skip' | 'block' | 'park'
 
-interface CommonOptions {
+interface CommonOptions extends Protection {
   /** Recorded with every run. Default `'1'`. */
   readonly version?: string | number
   /** The event types that this agent may emit or publish. Default: none. */
@@ -41,17 +41,6 @@ interface CommonOptions {
    * wait instead: they never block who sends them. Default 10,000, bounds 1 to 1,000,000.
    */
   readonly maxPending?: number
-  /**
-   * How many attempts start at most in any window of time, counted apart for each `key` where there is one:
-   * `{ limit: 10, per: '1m', key: (evt) => evt.data.customer }`. What comes beyond waits for its turn without a slot and
-   * spends no attempt. Counted on the log, so that restarts do not multiply it. Default: no bound.
-   */
-  readonly rate?: Rate
-  /**
-   * Stops starting work after failed attempts in a row, keeps what waits in its order, and tries again with one delivery
-   * when the cooldown is over. `{}` for the defaults: 5 failures within 1 minute, 30 seconds. Default: none.
-   */
-  readonly breaker?: Breaker
   /**
    * Names what the work is about: `(evt) => evt.data.orderId`. Asked once, before a delivery starts, and recorded: the second
    * delivery of this agent with the same key is skipped, for the life of the log, whatever became of the first. A call that is
@@ -343,8 +332,7 @@ function checkOptions(name: string, options: AnyOptions): void {
   }
   if (options.dedupe !== undefined && typeof options.dedupe !== 'function')
     throw invalid(`${what}: dedupe is not a function.`, 'Write dedupe: (evt) => evt.data.orderId.', options.dedupe)
-  breakerOf(options.breaker, what)
-  rateOf(options.rate, what)
+  protectionOf(options, what)
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)
 }

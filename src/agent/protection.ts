@@ -1,6 +1,4 @@
 /** The options `breaker` and `rate` of an agent, read and checked. */
-import type { BreakerOptions } from '../coordination/breakers.ts'
-import type { RateOptions } from '../coordination/rates.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
@@ -23,9 +21,44 @@ export interface Rate {
   readonly key?: unknown
 }
 
-/** @throws SPINE_AGENT_INVALID, SPINE_OPTION_INVALID, SPINE_DURATION_INVALID */
-export function breakerOf(breaker: Breaker | undefined, what: string): BreakerOptions | undefined {
-  if (breaker === undefined) return undefined
+/** As they are registered: coordination/breakers.ts and rates.ts read them there. */
+interface BreakerOptions {
+  readonly failures: number
+  readonly withinMs: number
+  readonly cooldownMs: number
+}
+interface RateOptions {
+  readonly limit: number
+  readonly perMs: number
+}
+
+/** What keeps an agent, and what it relies on, from wearing each other out. */
+export interface Protection {
+  /**
+   * How many attempts start at most in any window of time, counted apart for each `key` where there is one:
+   * `{ limit: 10, per: '1m', key: (evt) => evt.data.customer }`. What comes beyond waits for its turn without a slot and
+   * spends no attempt. Counted on the log, so that restarts do not multiply it. Default: no bound.
+   */
+  readonly rate?: Rate
+  /**
+   * Stops starting work after failed attempts in a row, keeps what waits in its order, and tries again with one delivery
+   * when the cooldown is over. `{}` for the defaults: 5 failures within 1 minute, 30 seconds. Default: none.
+   */
+  readonly breaker?: Breaker
+}
+
+/** As it is registered; what is left out does not exist. @throws SPINE_AGENT_INVALID, SPINE_OPTION_INVALID, SPINE_DURATION_INVALID */
+export function protectionOf(
+  { breaker, rate }: Protection,
+  what: string,
+): { readonly breaker?: BreakerOptions; readonly rate?: RateOptions } {
+  return {
+    ...(breaker === undefined ? {} : { breaker: breakerOf(breaker, what) }),
+    ...(rate === undefined ? {} : { rate: rateOf(rate, what) }),
+  }
+}
+
+function breakerOf(breaker: Breaker, what: string): BreakerOptions {
   requireOptions(breaker, ['failures', 'within', 'cooldown'], `${what}: breaker`)
   const { failures = 5, within = '1m', cooldown = '30s' } = breaker
   requireCount(failures, limits.breakerFailuresMax, `${what}: breaker.failures`)
@@ -36,9 +69,7 @@ export function breakerOf(breaker: Breaker | undefined, what: string): BreakerOp
   }
 }
 
-/** @throws SPINE_AGENT_INVALID, SPINE_OPTION_INVALID, SPINE_DURATION_INVALID */
-export function rateOf(rate: Rate | undefined, what: string): RateOptions | undefined {
-  if (rate === undefined) return undefined
+function rateOf(rate: Rate, what: string): RateOptions {
   requireOptions(rate, ['limit', 'per', 'key'], `${what}: rate`)
   requireCount(rate.limit, limits.rateStartsMax, `${what}: rate.limit`)
   if (rate.key !== undefined && typeof rate.key !== 'function')

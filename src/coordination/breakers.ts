@@ -191,7 +191,7 @@ export function mayProbe({ breaker }: AgentState, now: number): boolean {
 
 /** Until when a probe is waited for that is chosen now: as long as an attempt may run, and a cooldown at least. */
 export function probeUntil(agent: AgentState, now: number): number {
-  const { timeoutMs } = agent.registration?.options as { readonly timeoutMs: number }
+  const { timeoutMs = 0 } = (agent.registration?.options ?? {}) as { readonly timeoutMs?: number }
   return now + Math.max(timeoutMs, breakerOptions(agent)?.cooldownMs ?? 0)
 }
 

@@ -7,7 +7,7 @@
  * N2  It is asked when a decision is made, by whoever makes it; the answer is recorded with the decision, never folded anew.
  */
 import { isBreakerOpen } from './breakers.ts'
-import { isShed, type PriorityClass } from './shedding.ts'
+import { isShed, type PriorityClass } from './shed.ts'
 import { type AgentState, agentNamed, type SpineState } from './state.ts'
 
 /**

@@ -7,7 +7,7 @@ import {
   subscriptionsOf,
 } from '../agent/agent.ts'
 import { isJoin } from '../agent/join.ts'
-import { breakerOf, rateOf } from '../agent/protection.ts'
+import { protectionOf } from '../agent/protection.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
@@ -123,8 +123,7 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
       timeoutMs,
       retry: { ...retry },
       ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
-      ...(options.breaker === undefined ? {} : { breaker: { ...breakerOf(options.breaker, name) } }),
-      ...(options.rate === undefined ? {} : { rate: { ...rateOf(options.rate, name) } }),
+      ...(protectionOf(options, name) as { readonly [name: string]: Json }),
     } satisfies Json,
   }
   return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax)

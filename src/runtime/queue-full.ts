@@ -1,6 +1,6 @@
 import { isQueueFull, pendingMaxOf } from '../coordination/unavailability.ts'
 import { agentNamed, type SpineState } from '../coordination/state.ts'
-import { pendingMaxFor, type PriorityClass } from '../coordination/shedding.ts'
+import { pendingMaxFor, type PriorityClass } from '../coordination/shed.ts'
 import { SpineError } from '../kernel/errors.ts'
 
 /** The class of a call or start. Every one is 'normal' as long as nothing on the log says otherwise. */

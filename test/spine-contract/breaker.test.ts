@@ -1,4 +1,4 @@
-import { agent, Permanent, RetryAfter } from 'event-spine'
+import { agent, type LogRecord, Permanent, RetryAfter } from 'event-spine'
 import { expect, it } from 'vitest'
 import { Answer, Numbered, Question } from '../support/vocabulary.ts'
 import { describeOnEachEngine } from '../support/world.ts'
@@ -132,9 +132,9 @@ describeOnEachEngine('a breaker', (world) => {
     await until(() => spine.agents.list()[0]?.breaker?.state === 'open')
     around.isDown = false
     for (const { request } of [a, b]) expect((await spine.settled(request)).status).toBe('done')
-    const [opened] = (await world.records(spine)).filter(({ type }) => type === 'spine.breaker.opened')
-    const { until: end } = opened?.data as unknown as { until: number }
-    expect(end - (opened?.time ?? 0)).toBeGreaterThanOrEqual(140)
+    const opened = (await world.records(spine)).find(({ type }) => type === 'spine.breaker.opened') as LogRecord
+    const { until: end } = opened.data as unknown as { until: number }
+    expect(end - opened.time).toBeGreaterThanOrEqual(140)
     expect(tried).toHaveLength(4)
   })
 

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isShed, pendingMaxFor, type PriorityClass } from './shedding.ts'
+import { isShed, pendingMaxFor, type PriorityClass } from './shed.ts'
 
 const CLASSES: readonly PriorityClass[] = ['background', 'low', 'normal', 'high', 'critical']
 
-describe('shedding', () => {
+describe('isShed', () => {
   it('refuses the low classes first, and critical never', () => {
     const maxima = CLASSES.map((each) => pendingMaxFor(10_000, each))
     expect(maxima).toEqual([5_000, 7_500, 10_000, 10_000, Number.POSITIVE_INFINITY])
