@@ -14,6 +14,7 @@ import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { foldAfterMatched, isAfterWait, tickOffEvent } from './after.ts'
+import { foldAdmitted, foldBehind } from './behind.ts'
 import { foldBreakerClosed, foldBreakerOpened, foldHeard } from './breakers.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { DELAY, endDelay } from './delays.ts'
@@ -96,6 +97,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.agent.renamed': renameAgent,
   'spine.agent.paused': foldPaused,
   'spine.agent.resumed': foldResumed,
+  'spine.agent.behind': foldBehind,
+  'spine.agent.admitted': foldAdmitted,
   'spine.breaker.opened': foldBreakerOpened,
   'spine.breaker.closed': foldBreakerClosed,
   'spine.lane.claimed': countCrashes,

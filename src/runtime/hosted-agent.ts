@@ -131,7 +131,7 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
 }
 
 /** Left out where they say nothing. */
-function termsOf({ on, after, observes }: AnyOptions): { readonly [name: string]: Json } {
+function termsOf({ on, after, observes, from }: AnyOptions): { readonly [name: string]: Json } {
   const terms: { [name: string]: Json } = {}
   if (isJoin(on)) {
     const { types, per, withinMs, atLeast } = on
@@ -140,6 +140,7 @@ function termsOf({ on, after, observes }: AnyOptions): { readonly [name: string]
   }
   if (after !== undefined && after.length > 0) terms['after'] = after.map(({ type }) => type)
   if (observes === true) terms['observes'] = true
+  if (from !== undefined && from !== 'now') terms['from'] = from
   return terms
 }
 

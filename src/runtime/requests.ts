@@ -46,7 +46,16 @@ export class Requests {
   async settled(request: string, within: Duration = '60s'): Promise<Settled> {
     const withinMs = durationMs(within, 'settled: within')
     if (this.#openRows(request).length === 0) await this.#root(request)
+    const until = this.#runtime.clock.now() + withinMs
     if (this.#isOpen(request)) await this.#rest(request, withinMs)
+    while (this.#isAnyBehind() && (await this.#runtime.owing(request)).length > 0) {
+      const leftMs = until - this.#runtime.clock.now()
+      if (leftMs <= 0 || this.#runtime.isClosed) break
+      // It looks again with the next batch that has something of the request, or of whoever is behind.
+      await this.#rest(request, leftMs, true)
+      const restMs = until - this.#runtime.clock.now()
+      if (this.#isOpen(request) && restMs > 0) await this.#rest(request, restMs)
+    }
     return this.#describe(request)
   }
 
@@ -108,7 +117,7 @@ export class Requests {
   }
 
   /** Resolves when nothing is open at hosted agents, when the bound passes, or when the log has failed. */
-  #rest(request: string, withinMs: number): Promise<void> {
+  #rest(request: string, withinMs: number, isBehind = false): Promise<void> {
     const { clock } = this.#runtime
     return new Promise((resolve) => {
       const looks = this.#waits.get(request) ?? new Set()
@@ -120,7 +129,7 @@ export class Requests {
         resolve()
       }
       const look = () => {
-        if (!this.#isOpen(request) || this.#runtime.isClosed) done()
+        if (isBehind || !this.#isOpen(request) || this.#runtime.isClosed) done()
       }
       const timer = clock.setTimer(clock.now() + withinMs, done)
       looks.add(look)
@@ -134,6 +143,7 @@ export class Requests {
       return
     }
     for (const mark of marks) {
+      if (mark.kind === 'behind') for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
       if (mark.kind !== 'ended') continue
       for (const look of [...(this.#waits.get(mark.request) ?? [])]) look()
     }
@@ -141,6 +151,10 @@ export class Requests {
 
   #isOpen(request: string): boolean {
     return this.#openRows(request).some((row) => this.#isHosted(row))
+  }
+
+  #isAnyBehind(): boolean {
+    return this.#runtime.state.agents.some(({ behind }) => behind !== undefined)
   }
 
   #isHosted(row: Row): boolean {
@@ -173,13 +187,18 @@ export class Requests {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
     const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
+    const owing = this.#isAnyBehind() ? await this.#runtime.owing(request) : []
+    for (const { agent, since } of owing)
+      waiting.push({ agent, since, why: 'behind', detail: `'${agent}' has not been given all of it yet` })
     const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
     const deadLetters = [...(state.lettersOfRequest.get(request) ?? [])].filter(
       (id) => state.deadLetters.get(id)?.observes !== true,
     )
     const at = state.at
     const status =
-      rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
+      rows.length + owing.length > 0
+        ? 'open'
+        : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, waiting, absent }
   }
 

@@ -23,10 +23,12 @@ import type { Sequence } from '../event/sequence.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
+import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
+import { CatchUp } from './catch-up.ts'
 import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventWaits } from './event-waits.ts'
@@ -83,6 +85,7 @@ export class Runtime implements RunHost {
   readonly #owner: LaneOwner
   readonly #lookUps: AfterLookUps
   readonly #waits: EventWaits
+  readonly #catchUp: CatchUp
   readonly #snapshots: Snapshots
   readonly #hosted: HostedAgents
   #claimed: Sequence = 0
@@ -124,6 +127,7 @@ export class Runtime implements RunHost {
     this.#owner = new LaneOwner(this)
     this.#lookUps = new AfterLookUps(this)
     this.#waits = new EventWaits(this)
+    this.#catchUp = new CatchUp(this, interception?.pendingInMemory ?? limits.pendingInMemory)
     this.#snapshots = new Snapshots(engine, clock)
   }
 
@@ -198,7 +202,10 @@ export class Runtime implements RunHost {
     for (const place of waitingCalls) this.#owner.breakCycle(place)
     this.#lookUps.add(held)
     for (const place of late) this.#owner.cancelLate(place)
-    for (const { name, breaker } of this.state.agents) if (breaker !== undefined) this.#owner.moveBreaker(name)
+    for (const { name, breaker, behind } of this.state.agents) {
+      if (breaker !== undefined) this.#owner.moveBreaker(name)
+      if (behind !== undefined) this.#catchUp.goOn(name)
+    }
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -219,7 +226,14 @@ export class Runtime implements RunHost {
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
   get isIdle(): boolean {
     if (this.isClosed) return true
-    if (!this.#appender.isIdle || !this.#dispatcher.isIdle || !this.#lookUps.isIdle || !this.#waits.isIdle) return false
+    if (
+      !this.#appender.isIdle ||
+      !this.#dispatcher.isIdle ||
+      !this.#lookUps.isIdle ||
+      !this.#waits.isIdle ||
+      !this.#catchUp.isIdle
+    )
+      return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
     return true
   }
@@ -246,6 +260,11 @@ export class Runtime implements RunHost {
   }
 
   async #register(): Promise<void> {
+    for (const { name, options } of this.hosted.values()) {
+      const isNew = agentNamed(this.state, name)?.registration === undefined
+      // What is not retained is refused here, with SPINE_TRIMMED.
+      if (isNew && typeof options.from === 'number') await this.engine.read({ after: options.from - 1, limit: 1 })
+    }
     for (const records of changedRegistrations(this.hosted.values(), this.state, this.clock.now()))
       await this.appendAsOwner(records)
   }
@@ -300,6 +319,11 @@ export class Runtime implements RunHost {
 
   probe(row: Row): void {
     this.#owner.probe(row)
+  }
+
+  /** Agents that are behind, and still have to be given an event of the request. */
+  owing(request: string): Promise<readonly { readonly agent: string; readonly since: Sequence }[]> {
+    return this.#catchUp.owing(request)
   }
 
   /** When a delivery that waits for the rate of its agent is looked at again. */
@@ -427,8 +451,10 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'awaited') this.#waits.came(mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
+      else if (mark.kind === 'behind') this.#catchUp.goOn(mark.agent)
       else if (mark.kind === 'breaker') this.#owner.moveBreaker(mark.agent)
     }
+    this.#catchUp.folded()
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
