@@ -53,6 +53,8 @@ interface Order {
 const CALLED = new Set(['expert', 'senior'])
 /** Of a process: none, few, more than there ever are. */
 const SUSPENDED_RUNS_MAX = [0, 1, 4, 1_000]
+/** Deliveries of one agent, in memory: a few, or more than there ever are. */
+const PENDING_MAX = [3, 8, 100_000, 100_000]
 const ACTIONS = 120
 /** The quiet phase must end long before this many things have become due. */
 const QUIET_TIMERS_MAX = 20_000
@@ -193,6 +195,7 @@ class World {
       void this.#dealWithDeadLetters(false)
       return false
     }
+    if (process.spine.agents.list().some(({ behind }) => behind)) return false
     return stateOf(process.spine).deliveries.openCount === 0
   }
 
@@ -238,8 +241,9 @@ class World {
     )
     const silent = { warn: () => {} }
     const suspendedRunsMax = chance.pick(SUSPENDED_RUNS_MAX)
+    const pendingInMemory = chance.pick(PENDING_MAX)
     const options = { engine, agents, clock: this.#clock, random: chance, logger: silent }
-    SimulatedProcess.start(options, { suspendedRunsMax }).then(
+    SimulatedProcess.start(options, { suspendedRunsMax, pendingInMemory }).then(
       (process) => {
         if (slot.number === number && slot.engine !== undefined) slot.process = process
         else process.kill()

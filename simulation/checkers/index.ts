@@ -1,6 +1,7 @@
 /** One function per invariant. None of them uses code of the product: they read records, and what the outside saw. */
 import type { Evidence } from '../history.ts'
 import { checkAudience } from './audience.ts'
+import { checkBehind } from './behind.ts'
 import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
@@ -24,6 +25,7 @@ export type Checker = (evidence: Evidence) => readonly Finding[]
 
 export const CHECKERS: readonly Checker[] = [
   checkAudience,
+  checkBehind,
   checkClients,
   checkDeliveries,
   checkEffects,

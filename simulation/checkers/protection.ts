@@ -16,7 +16,7 @@ function checkBreakers(records: readonly LogRecord[]): readonly Finding[] {
   /** By sequence: since when it is open or half-open, and for whom not. */
   const states: { since: number; probe: number | undefined }[] = [{ since: 0, probe: undefined }]
   let state = states[0] as (typeof states)[number]
-  /** Where the log last said that a delivery was started: what began before goes on. */
+  /** Where the log first said that the present attempt was started: what began before goes on. */
   const announced = new Map<number, number>()
   for (const { type, sequence, cause, agent, data } of records) {
     const { name, probe } = (data ?? {}) as { name?: string; probe?: number }
@@ -25,8 +25,10 @@ function checkBreakers(records: readonly LogRecord[]): readonly Finding[] {
     states[sequence] = state
     if (type === 'spine.runs.started') {
       const { events, agents } = data as { events: readonly number[]; agents: readonly string[] }
-      for (const [at, event] of events.entries()) if (agents[at] === 'billing') announced.set(event, sequence)
+      for (const [at, event] of events.entries())
+        if (agents[at] === 'billing' && !announced.has(event)) announced.set(event, sequence)
     }
+    if (agent === 'billing' && type.startsWith('spine.delivery.')) announced.delete(cause)
     const { basis } = (data ?? {}) as { basis?: number }
     if (agent !== 'billing' || basis === undefined) continue
     const then = states[basis] as typeof state

@@ -4,8 +4,9 @@
  * Job: read the log, and record what is admitted. Not its job: what that opens (`coordination/behind.ts`).
  *
  * CU1  An agent is admitted no more than fits beside what is open of it.
- * CU2  An event of a request that has been cancelled or has expired since, or whose deadline has passed, is left out, unless
- *      the agent only looks on. A cancel that comes in between refuses the window, which is read again.
+ * CU2  An event of a request that has been cancelled or has expired since is left out, unless the agent only looks on. A
+ *      cancel that comes in between refuses the window, which is read again. One whose deadline has passed is admitted, and
+ *      expires on the log.
  * CU3  One window of an agent is under way at a time.
  */
 import type { AdmittedPlace } from '../coordination/behind.ts'
@@ -37,6 +38,8 @@ export interface CatchUpHost {
 const WINDOW_EVENTS = 256
 /** After a read that failed. */
 const TRY_AGAIN_MS = 1_000
+/** After a window that was refused. */
+const REFUSED_MS = 20
 const ENDS = ['spine.request.cancelled', 'spine.request.expired']
 
 export class CatchUp {
@@ -62,7 +65,7 @@ export class CatchUp {
     // Before this process has taken over it decides nothing.
     if (this.#host.state.marks === undefined) return
     if (this.#host.state.deliveries.openCount >= this.#pendingMax) this.#putBehind()
-    for (const name of this.#waiting) this.goOn(name)
+    if (this.#waiting.size > 0) for (const name of [...this.#waiting]) this.goOn(name)
   }
 
   /** Agents hosted here that still have to be given an event of the request, and since when they are behind. */
@@ -103,10 +106,15 @@ export class CatchUp {
   }
 
   #tryAgain(name: string, { message }: Error): Promise<void> | undefined {
-    const { clock, logger, isClosed } = this.#host
+    const { logger, isClosed } = this.#host
     if (isClosed) return undefined
     logger.warn(`what '${name}' has missed could not be read, once more in ${TRY_AGAIN_MS} ms: ${message}`)
-    return new Promise((resolve) => clock.setTimer(clock.now() + TRY_AGAIN_MS, resolve))
+    return this.#pause(TRY_AGAIN_MS)
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { clock } = this.#host
+    return new Promise((resolve) => clock.setTimer(clock.now() + ms, resolve))
   }
 
   #putBehind(): void {
@@ -143,7 +151,10 @@ export class CatchUp {
     const requests = looksOn ? [] : [...new Set(admitted.map(({ request }) => request))]
     const guards = requests.map((request) => ({ head: `request/${request}`, notAfter: Math.max(head, last) }))
     const record = fact('spine.agent.admitted', systemHeader(clock.now()), { name, upTo, events, places })
-    await this.#host.append({ guards: [this.#host.laneGuard(), ...guards], records: [record] }).catch(() => undefined)
+    const commit = { guards: [this.#host.laneGuard(), ...guards], records: [record] }
+    const outcome = await this.#host.append(commit).catch(() => undefined)
+    // Whoever refused it, a cancel or another owner, is not folded here yet.
+    if (outcome?.status !== 'appended') await this.#pause(REFUSED_MS)
   }
 
   async #read(after: Sequence, types: readonly string[] | undefined): Promise<readonly LogRecord[]> {
@@ -158,18 +169,14 @@ export class CatchUp {
   }
 
   async #alive(records: readonly LogRecord[]): Promise<readonly LogRecord[]> {
-    const { engine, clock } = this.#host
+    const { engine } = this.#host
     const ends = new Map<string, Sequence>()
     for (const { request } of records) {
       if (ends.has(request)) continue
       const [end] = await engine.read({ request, types: ENDS, limit: 1, backwards: true })
       ends.set(request, end?.sequence ?? 0)
     }
-    const now = clock.now()
-    return records.filter(
-      ({ sequence, request, deadline }) =>
-        sequence > (ends.get(request) as Sequence) && now < (deadline ?? Number.POSITIVE_INFINITY),
-    )
+    return records.filter(({ sequence, request }) => sequence > (ends.get(request) as Sequence))
   }
 }
 

@@ -38,6 +38,9 @@ export class Requests {
   /** Looks to take when something of the request has ended. */
   readonly #waits = new Map<string, Set<() => void>>()
 
+  /** How often somebody who is behind has been admitted something. */
+  #admissions = 0
+
   constructor(runtime: Runtime) {
     this.#runtime = runtime
     runtime.onFolded.add((marks) => this.#wake(marks))
@@ -48,14 +51,17 @@ export class Requests {
     if (this.#openRows(request).length === 0) await this.#root(request)
     const until = this.#runtime.clock.now() + withinMs
     if (this.#isOpen(request)) await this.#rest(request, withinMs)
-    while (this.#isAnyBehind() && (await this.#runtime.owing(request)).length > 0) {
-      const leftMs = until - this.#runtime.clock.now()
-      if (leftMs <= 0 || this.#runtime.isClosed) break
-      // It looks again with the next batch that has something of the request, or of whoever is behind.
-      await this.#rest(request, leftMs, true)
-      const restMs = until - this.#runtime.clock.now()
-      if (this.#isOpen(request) && restMs > 0) await this.#rest(request, restMs)
+    const leftMs = () => until - this.#runtime.clock.now()
+    while (this.#isAnyBehind() && leftMs() > 0 && !this.#runtime.isClosed) {
+      const seen = this.#admissions
+      const owing = await this.#runtime.owing(request)
+      if (this.#isOpen(request)) await this.#rest(request, leftMs())
+      else if (seen === this.#admissions && owing.length === 0) break
+      // It looks again when somebody who is behind has been admitted something.
+      else if (seen === this.#admissions) await this.#rest(request, leftMs(), true)
     }
+    // What was admitted last, and put nobody behind any more.
+    if (this.#isOpen(request) && leftMs() > 0) await this.#rest(request, leftMs())
     return this.#describe(request)
   }
 
@@ -137,6 +143,7 @@ export class Requests {
   }
 
   #wake(marks: readonly Mark[]): void {
+    for (const { kind } of marks) if (kind === 'behind') this.#admissions++
     if (this.#waits.size === 0) return
     if (this.#runtime.isClosed) {
       for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
