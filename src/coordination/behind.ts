@@ -42,13 +42,14 @@ export interface AdmittedPlace {
 export function startOf(from: unknown, registered: Sequence): BehindState | undefined {
   if (from === undefined) return undefined
   const cursor = typeof from === 'number' ? Math.min(from - 1, registered) : 0
-  return cursor === registered ? undefined : { since: registered, cursor, missed: registered }
+  return cursor >= registered - 1 ? undefined : { since: registered, cursor, missed: registered }
 }
 
 export function foldBehind(state: SpineState, record: LogRecord): void {
   const { name } = record.data as SystemData<'spine.agent.behind'>
   const agent = agentNamed(state, name)
-  if (agent?.registration === undefined || agent.behind !== undefined) return
+  // What joins is told of each event as it comes.
+  if (agent?.registration === undefined || agent.registration.join !== undefined || agent.behind !== undefined) return
   agent.behind = { since: record.sequence, cursor: record.sequence, missed: record.sequence }
   applyTerms(state, state.agentIndex.get(name) as number)
   state.marks?.push({ kind: 'behind', agent: name })

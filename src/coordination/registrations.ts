@@ -55,6 +55,8 @@ export function registerAgent(
     agent.behind = startOf(registration.from, sequence)
     if (agent.behind !== undefined) state.marks?.push({ kind: 'behind', agent: agent.name })
   }
+  // What joins, joins what comes from now on.
+  if (registration.join !== undefined) agent.behind = undefined
   agent.registration = registration
   // Events above it are given to the agent, whether it has been admitted them yet or not.
   const since = Math.min(sequence, agent.behind?.cursor ?? sequence)

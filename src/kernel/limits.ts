@@ -45,7 +45,7 @@ export const LIMIT_TABLE = {
   rateStartsMax: limit(10_000, 'starts', 'of one rate window; the times of these are kept for each key'),
   ratePerMsMax: limit(86_400_000, 'ms', 'of one rate window; its starts are kept for that long'),
   retryAfterMsMax: limit(86_400_000, 'ms', 'that a RetryAfter may ask for; more is taken as a day'),
-  pendingInMemory: limit(
+  pendingInMemoryMax: limit(
     100_000,
     'deliveries',
     'open of one agent; what comes beyond waits on the log, and the agent is behind',

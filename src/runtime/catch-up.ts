@@ -18,9 +18,11 @@ import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/json.ts'
+import { limits } from '../kernel/limits.ts'
 import type { CommitDraft } from './appender.ts'
 import type { HostedAgent } from './hosted-agent.ts'
 import type { Logger } from './logger.ts'
+import type { Interception } from './run-host.ts'
 import { fact, systemHeader } from './record-draft.ts'
 
 export interface CatchUpHost {
@@ -29,6 +31,7 @@ export interface CatchUpHost {
   readonly clock: Clock
   readonly logger: Logger
   readonly isClosed: boolean
+  readonly interception: Interception | undefined
   readonly hosted: ReadonlyMap<string, HostedAgent>
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
@@ -50,10 +53,10 @@ export class CatchUp {
   /** Behind, and waiting for room. */
   readonly #waiting = new Set<string>()
 
-  constructor(host: CatchUpHost, pendingMax: number) {
+  constructor(host: CatchUpHost) {
     this.#host = host
-    this.#pendingMax = pendingMax
-    this.#window = Math.max(1, Math.min(WINDOW_EVENTS, Math.floor(pendingMax / 2)))
+    this.#pendingMax = host.interception?.pendingInMemory ?? limits.pendingInMemoryMax
+    this.#window = Math.max(1, Math.min(WINDOW_EVENTS, Math.floor(this.#pendingMax / 2)))
   }
 
   get isIdle(): boolean {

@@ -54,7 +54,7 @@ export class Requests {
     const leftMs = () => until - this.#runtime.clock.now()
     while (this.#isAnyBehind() && leftMs() > 0 && !this.#runtime.isClosed) {
       const seen = this.#admissions
-      const owing = await this.#runtime.owing(request)
+      const owing = await this.#runtime.catchUp.owing(request)
       if (this.#isOpen(request)) await this.#rest(request, leftMs())
       else if (seen === this.#admissions && owing.length === 0) break
       // It looks again when somebody who is behind has been admitted something.
@@ -194,7 +194,7 @@ export class Requests {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
     const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
-    const owing = this.#isAnyBehind() ? await this.#runtime.owing(request) : []
+    const owing = this.#isAnyBehind() ? await this.#runtime.catchUp.owing(request) : []
     for (const { agent, since } of owing)
       waiting.push({ agent, since, why: 'behind', detail: `'${agent}' has not been given all of it yet` })
     const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]

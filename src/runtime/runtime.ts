@@ -23,7 +23,6 @@ import type { Sequence } from '../event/sequence.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
-import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
@@ -39,7 +38,7 @@ import { LogFold } from './log-fold.ts'
 import { describeFailure, type Logger, unthrowing } from './logger.ts'
 import { fact, startedRecord, systemHeader } from './record-draft.ts'
 import { Records } from './records.ts'
-import { changedRegistrations, requireNoCircle } from './registrations.ts'
+import { changedRegistrations, requireNoCircle, requireRetained } from './registrations.ts'
 import { RequestEnds } from './request-ends.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
@@ -75,6 +74,7 @@ export class Runtime implements RunHost {
   readonly callsOnTheWay = new CallsOnTheWay()
   readonly effectsUnderWay = new Map<string, Promise<void>>()
   readonly writer: string
+  readonly catchUp: CatchUp
   /** Called after every folded batch; for waits of users. */
   readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
   /** Called for every record once it is folded; for waits of users. */
@@ -85,7 +85,6 @@ export class Runtime implements RunHost {
   readonly #owner: LaneOwner
   readonly #lookUps: AfterLookUps
   readonly #waits: EventWaits
-  readonly #catchUp: CatchUp
   readonly #snapshots: Snapshots
   readonly #hosted: HostedAgents
   #claimed: Sequence = 0
@@ -127,7 +126,7 @@ export class Runtime implements RunHost {
     this.#owner = new LaneOwner(this)
     this.#lookUps = new AfterLookUps(this)
     this.#waits = new EventWaits(this)
-    this.#catchUp = new CatchUp(this, interception?.pendingInMemory ?? limits.pendingInMemory)
+    this.catchUp = new CatchUp(this)
     this.#snapshots = new Snapshots(engine, clock)
   }
 
@@ -170,6 +169,8 @@ export class Runtime implements RunHost {
     return this.#dispatcher.isBusy(agent)
   }
 
+  readonly probe = (row: Row) => this.#owner.probe(row)
+  readonly rateWaitOf = (row: Row) => this.#dispatcher.rates.waitsUntil(row)
   isForgotten(row: Row): boolean {
     return this.#dispatcher.isForgotten(row)
   }
@@ -202,10 +203,7 @@ export class Runtime implements RunHost {
     for (const place of waitingCalls) this.#owner.breakCycle(place)
     this.#lookUps.add(held)
     for (const place of late) this.#owner.cancelLate(place)
-    for (const { name, breaker, behind } of this.state.agents) {
-      if (breaker !== undefined) this.#owner.moveBreaker(name)
-      if (behind !== undefined) this.#catchUp.goOn(name)
-    }
+    for (const { name } of this.state.agents) this.#lookAt(name)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -231,7 +229,7 @@ export class Runtime implements RunHost {
       !this.#dispatcher.isIdle ||
       !this.#lookUps.isIdle ||
       !this.#waits.isIdle ||
-      !this.#catchUp.isIdle
+      !this.catchUp.isIdle
     )
       return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
@@ -260,11 +258,7 @@ export class Runtime implements RunHost {
   }
 
   async #register(): Promise<void> {
-    for (const { name, options } of this.hosted.values()) {
-      const isNew = agentNamed(this.state, name)?.registration === undefined
-      // What is not retained is refused here, with SPINE_TRIMMED.
-      if (isNew && typeof options.from === 'number') await this.engine.read({ after: options.from - 1, limit: 1 })
-    }
+    await requireRetained(this.hosted.values(), this.state, this.engine)
     for (const records of changedRegistrations(this.hosted.values(), this.state, this.clock.now()))
       await this.appendAsOwner(records)
   }
@@ -293,8 +287,7 @@ export class Runtime implements RunHost {
   }
 
   unavailability(agent: string): Unavailability | undefined {
-    const { state, clock, callsOnTheWay } = this
-    return whyUnavailable(state, agent, this.hosted.has(agent), callsOnTheWay.to(agent), clock.now())
+    return whyUnavailable(this.state, agent, this.hosted.has(agent), this.callsOnTheWay.to(agent), this.clock.now())
   }
 
   requireRegistered(agent: string): void {
@@ -315,20 +308,6 @@ export class Runtime implements RunHost {
 
   park(row: Row): void {
     this.#owner.park(row)
-  }
-
-  probe(row: Row): void {
-    this.#owner.probe(row)
-  }
-
-  /** Agents that are behind, and still have to be given an event of the request. */
-  owing(request: string): Promise<readonly { readonly agent: string; readonly since: Sequence }[]> {
-    return this.#catchUp.owing(request)
-  }
-
-  /** When a delivery that waits for the rate of its agent is looked at again. */
-  rateWaitOf(row: Row): number | undefined {
-    return this.#dispatcher.rates.waitsUntil(row)
   }
 
   slotFreed(run: Run): void {
@@ -451,14 +430,18 @@ export class Runtime implements RunHost {
       else if (mark.kind === 'awaited') this.#waits.came(mark.record)
       else if (mark.kind === 'late') this.#owner.cancelLate(mark)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
-      else if (mark.kind === 'behind') this.#catchUp.goOn(mark.agent)
-      else if (mark.kind === 'breaker') this.#owner.moveBreaker(mark.agent)
+      else if (mark.kind === 'behind' || mark.kind === 'breaker') this.#lookAt(mark.agent)
     }
-    this.#catchUp.folded()
+    this.catchUp.folded()
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
+  }
+
+  #lookAt(agent: string): void {
+    this.#owner.moveBreaker(agent)
+    this.catchUp.goOn(agent)
   }
 
   #tell({ row, source, command, record }: Extract<Mark, { kind: 'outcome' }>): void {

@@ -24,6 +24,7 @@ export interface RegistrationOptions {
   readonly after?: readonly string[]
   readonly observes?: boolean
   readonly breaker?: { readonly failures: number; readonly withinMs: number; readonly cooldownMs: number }
+  readonly from?: 'beginning' | number
   readonly rate?: { readonly limit: number; readonly perMs: number }
 }
 
@@ -67,7 +68,7 @@ export class LogBuilder {
   }
 
   register(name: string, options: RegistrationOptions = {}): number {
-    const { on = [], order = 'default', version = '1', onFailure, join, after, observes, breaker, rate } = options
+    const { on = [], order = 'default', version = '1', onFailure, join, after, observes, breaker, rate, from } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
@@ -76,6 +77,7 @@ export class LogBuilder {
       ...(join === undefined ? {} : { join: { types: on, ...join } }),
       ...(after === undefined ? {} : { after }),
       ...(observes === undefined ? {} : { observes }),
+      ...(from === undefined ? {} : { from }),
     })
   }
 
@@ -97,6 +99,19 @@ export class LogBuilder {
 
   openBreaker(name: string, until: number, probe?: number): number {
     return this.record('spine.breaker.opened', { name, until, ...(probe === undefined ? {} : { probe }) })
+  }
+
+  putBehind(name: string): number {
+    return this.record('spine.agent.behind', { name, since: this.head + 1 })
+  }
+
+  /** These events, and no others up to there. */
+  admit(name: string, upTo: number, events: readonly number[]): number {
+    const places = events.map((sequence) => {
+      const { type, session, request, key, hops } = this.at(sequence)
+      return { type, session, request, key, hops }
+    })
+    return this.record('spine.agent.admitted', { name, upTo, events: [...events], places })
   }
 
   closeBreaker(name: string): number {
