@@ -358,12 +358,55 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     },
   )
 
+  // What it relies on is down at times.
+  const billing = agent(
+    'billing',
+    { on: Finished, breaker: { failures: 2, within: '1h', cooldown: 500 }, retry },
+    async (evt, ctx) => {
+      entered('billing', evt.sequence, ctx.deadline)
+      await ctx.step('bill', async () => {
+        await around.work()
+        if (Math.floor(around.now() / 2_000) % 2 === 0 && !around.isHealed()) throw new Error('down')
+      })
+    },
+  )
+
+  const printing = agent(
+    'printing',
+    { on: Finished, rate: { limit: RATE.limit, per: RATE.perMs, key: (evt) => `printer ${evt.data.id % 2}` }, retry },
+    async (evt, ctx) => {
+      entered('printing', evt.sequence, ctx.deadline)
+      await ctx.step('print', () => around.work())
+    },
+  )
+
+  // It comes later than the others, and begins with what was there before it.
+  const historian = agent('historian', { on: [Finished, Noted], from: 'beginning', retry }, async (evt, ctx) => {
+    entered('historian', evt.sequence, ctx.deadline)
+    await ctx.step('write', () => around.work())
+  })
+
   const watcher = agent('watcher', { on: '*', observes: true, retry }, async (_evt, ctx) => {
     await ctx.step('look', () => null)
   })
 
-  return [expert, senior, clerk, filing, answerer, pairing, greeter, advising, watcher]
+  return [
+    expert,
+    senior,
+    clerk,
+    filing,
+    answerer,
+    pairing,
+    greeter,
+    advising,
+    billing,
+    printing,
+    ...(process > 1 ? [historian] : []),
+    watcher,
+  ]
 }
+
+export const RATE = { limit: 2, perMs: 150 } as const
 
 /** Where the bands of a route begin. */
 export const BANDS = { expert: 0.8, senior: 0.4 } as const
@@ -381,6 +424,8 @@ export const AGENTS = [
   'pairing',
   'greeter',
   'advising',
+  'billing',
+  'printing',
   'watcher',
 ] as const
 

@@ -13,6 +13,7 @@ export {
   type ReplyOf,
   type Subscription,
 } from './agent/agent.ts'
+export type { Breaker, Rate } from './agent/protection.ts'
 export { type AnyJoin, type Join, join, type JoinedEvent, type JoinOptions } from './agent/join.ts'
 export type {
   CallOptions,
@@ -50,7 +51,7 @@ export {
 
 // What users hold
 export { createSpine, stateOf, type SessionAt, type Spine, type SpineOptions } from './spine.ts'
-export type { AgentInfo, HeldKey, JoinInfo } from './runtime/agents.ts'
+export type { AgentInfo, BreakerInfo, HeldKey, JoinInfo } from './runtime/agents.ts'
 export type { DeadLetter, DeadLetterDetail } from './runtime/dead-letters.ts'
 export type { LogQuery, WaitOptions } from './runtime/read-log.ts'
 export { type Message, message, type Published, type PublishOptions, type StartOptions } from './runtime/publisher.ts'

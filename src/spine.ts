@@ -103,7 +103,7 @@ export interface Spine {
      * @example await spine.agents.pause('billing', 'the bank is down')
      */
     pause(name: string, why?: string): Promise<void>
-    /** What waited starts, in its order. @throws SPINE_AGENT_UNKNOWN */
+    /** What waited starts, in its order; also what an open breaker held, which it closes. @throws SPINE_AGENT_UNKNOWN */
     resume(name: string): Promise<void>
   }
   readonly requests: {

@@ -2,6 +2,7 @@
 import type { Evidence } from '../history.ts'
 import { checkAudience } from './audience.ts'
 import { checkBudgets } from './budgets.ts'
+import { checkBehind } from './behind.ts'
 import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
@@ -13,6 +14,7 @@ import { checkOrder } from './order.ts'
 import { checkOutcome } from './outcome.ts'
 import { checkOwners } from './owners.ts'
 import { checkPreemptions } from './preemptions.ts'
+import { checkProtection } from './protection.ts'
 import { checkRoutes } from './routes.ts'
 import { checkWaits } from './waits.ts'
 
@@ -27,6 +29,7 @@ export type Checker = (evidence: Evidence) => readonly Finding[]
 export const CHECKERS: readonly Checker[] = [
   checkAudience,
   checkBudgets,
+  checkBehind,
   checkClients,
   checkDeliveries,
   checkEffects,
@@ -37,6 +40,7 @@ export const CHECKERS: readonly Checker[] = [
   checkOrder,
   checkOwners,
   checkPreemptions,
+  checkProtection,
   checkRoutes,
   checkWaits,
   checkOutcome,

@@ -27,7 +27,11 @@ export function checkPreemptions({ records }: Evidence): readonly Finding[] {
     const id = `${cause}/${agent}`
     const run = runs.get(id) ?? { preemptions: 0, effects: new Set() }
     runs.set(id, run)
-    const { command = '', by = 0, plain } = data as {
+    const {
+      command = '',
+      by = 0,
+      plain,
+    } = data as {
       readonly command?: string
       readonly by?: number
       readonly plain?: boolean

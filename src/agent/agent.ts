@@ -3,6 +3,7 @@ import { durationMs, type Duration } from '../kernel/duration.ts'
 import { isPriority, PRIORITIES, type Priority } from '../event/priority.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
+import { type Protection, protectionOf } from './protection.ts'
 import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
 import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
@@ -20,7 +21,7 @@ export interface PreemptOptions {
 }
 export type OnFailure = 'skip' | 'block' | 'park'
 
-interface CommonOptions {
+interface CommonOptions extends Protection {
   /** Recorded with every run. Default `'1'`. */
   readonly version?: string | number
   /** The event types that this agent may emit or publish. Default: none. */
@@ -45,7 +46,8 @@ interface CommonOptions {
   /** Bounds one attempt's running time, suspended time not counted. Default `'5m'`. */
   readonly timeout?: Duration
   /**
-   * With that many deliveries of this agent open, calls and starts are refused with SPINE_QUEUE_FULL. Events and handoffs
+   * With that many deliveries of this agent open, calls and starts are refused with SPINE_QUEUE_FULL: those of class 'low'
+   * at three quarters of it, 'background' at half, 'critical' never. Events and handoffs
    * wait instead: they never block who sends them. Default 10,000, bounds 1 to 1,000,000.
    */
   readonly maxPending?: number
@@ -93,6 +95,13 @@ interface SubscriptionOptions {
    * retried and ordered like others; what it emits is part of the request. Default false.
    */
   readonly observes?: boolean
+  /**
+   * Which events an agent is given that is registered for the first time: `'now'` (default), those from then on;
+   * `'beginning'`, all that the log retains; a number, those from that sequence on (SPINE_TRIMMED when it is not retained).
+   * Not with `join`. What came before is given to it in order, and `agents.list()` shows that it is behind. A name that has
+   * been registered before keeps its place.
+   */
+  readonly from?: 'now' | 'beginning' | number
 }
 
 export interface ReactionOptions extends CommonOptions, SubscriptionOptions {
@@ -106,6 +115,7 @@ export interface DirectedOptions extends CommonOptions {
   readonly on?: never
   readonly after?: never
   readonly observes?: never
+  readonly from?: never
   /** What it is asked: `evt.data` of the handler. */
   readonly input: StandardSchemaV1
   /** What it replies: the return value of the handler. */
@@ -205,13 +215,26 @@ type Checked<Options> = keyof AnyOptions extends keyof Options
                 : Options & { readonly on: AnyEventType }
 
 /** Options whose functions are given the event: what it is follows from `on` or `input`, which are inferred by themselves. */
-type Named<On, Input> =
+type Named<On, Input> = Dedupes<On, Input> & Rates<On, Input>
+type Dedupes<On, Input> =
   | {
       readonly on?: On
       readonly input?: Input
-      readonly dedupe: (evt: unknown extends On ? HandledEvent<{ input: Input }> : HandledEvent<{ on: On }>) => string
+      readonly dedupe: (evt: GivenEvent<On, Input>) => string
     }
   | { readonly dedupe?: never }
+type Rates<On, Input> =
+  | {
+      readonly on?: On
+      readonly input?: Input
+      readonly rate: {
+        readonly limit: number
+        readonly per: Duration
+        readonly key: (evt: GivenEvent<On, Input>) => string
+      }
+    }
+  | { readonly rate?: { readonly limit: number; readonly per: Duration; readonly key?: never } }
+type GivenEvent<On, Input> = unknown extends On ? HandledEvent<{ input: Input }> : HandledEvent<{ on: On }>
 
 type Stranger<Options> = Exclude<keyof Options & string, keyof AnyOptions>
 type Fault<Options, Key extends PropertyKey, Message extends string> = Omit<Options, Key> & {
@@ -323,13 +346,14 @@ function checkOptions(name: string, options: AnyOptions): void {
       "Declare it first: const Inquiry = event('inquiry.received', schema).",
     )
   }
-  for (const option of ['after', 'observes'] as const) {
+  for (const option of ['after', 'observes', 'from'] as const) {
     if (reacts || options[option] === undefined) continue
     throw invalid(
       `${what} has '${option}' without 'on'.`,
       'Only agents that react to events have it; directed work starts when it is asked for.',
     )
   }
+  if (options.from !== undefined) requireFrom(options, what)
   if (options.after !== undefined) checkTypes(`${what}: after`, options.after)
   if (options.observes !== undefined && typeof options.observes !== 'boolean')
     throw invalid(`${what}: observes is no boolean.`, 'Use true or false.', options.observes)
@@ -363,6 +387,7 @@ function checkOptions(name: string, options: AnyOptions): void {
     )
   checkPreempt(what, options.preempt)
   checkFreshness(what, options.freshness)
+  protectionOf(options, what)
   if (options.timeout !== undefined) durationMs(options.timeout, `${what}: timeout`)
   retryPolicy(options.retry, what)
 }
@@ -381,6 +406,16 @@ function checkFreshness(what: string, freshness: FreshnessOptions | undefined): 
   checkTypes(`${what}: freshness.newer`, newer)
   if (!['hold', 'cancel', 'restart'].includes(then))
     throw invalid(`${what}: freshness.then '${then}' is unknown.`, "Use 'hold', 'cancel' or 'restart'.", then)
+}
+
+function requireFrom({ from, on }: AnyOptions, what: string): void {
+  if (isJoin(on) && from !== 'now')
+    throw invalid(
+      `${what} has 'from' with a join.`,
+      'Join what comes from now on; read what came before with spine.log.',
+    )
+  if (from === 'now' || from === 'beginning') return
+  requireWholeNumber(from as number, Number.MAX_SAFE_INTEGER, `${what}: from`)
 }
 
 function requireWholeNumber(value: number, max: number, what: string): void {

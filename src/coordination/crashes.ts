@@ -16,6 +16,7 @@ import type { LogRecord } from '../event/record.ts'
 import { limits } from '../kernel/limits.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { makeReady } from './deliveries.ts'
+import { foldCut, foldRatedStarts } from './rates.ts'
 import type { LaneState, SpineState } from './state.ts'
 
 /**
@@ -39,7 +40,8 @@ export function isCrashLoop(state: SpineState, row: Row): boolean {
 }
 
 export function foldRunsStarted(state: SpineState, record: LogRecord): void {
-  const { events, agents, suspendedEvents, suspendedAgents } = record.data as SystemData<'spine.runs.started'>
+  const { events, agents, suspendedEvents, suspendedAgents, rates } = record.data as SystemData<'spine.runs.started'>
+  if (rates !== undefined) foldRatedStarts(state, record)
   setStarted(state, events, agents, 1)
   setStarted(state, suspendedEvents ?? [], suspendedAgents ?? [], 0)
 }
@@ -65,6 +67,7 @@ export function countCrashes(state: SpineState, record: LogRecord): void {
   for (const row of deliveries.rows()) {
     if (careful && deliveries.started[row] === 1 && (deliveries.crashes[row] as number) < 255)
       deliveries.crashes[row] = (deliveries.crashes[row] as number) + 1
+    if (deliveries.started[row] === 1) foldCut(state, row)
     deliveries.started[row] = 0
     // A new owner may host new code: what stood still for a mismatch gets another look.
     if (deliveries.status[row] === STATUS.paused && !state.budgets.paused.has(row)) makeReady(state, row)

@@ -47,7 +47,7 @@ describe('retryDelayMs', () => {
 
 describe('decideFailure', () => {
   const failure = { code: 'E', name: 'Error', message: 'broken' }
-  const input: FailureInput = {
+  const usual: FailureInput = {
     failedBefore: 0,
     attemptsMax: 3,
     delayMsMin: 500,
@@ -57,6 +57,7 @@ describe('decideFailure', () => {
     now: 1_000,
     random: nearlyOne,
   }
+  const input = usual
 
   it('retries while attempts are left, and then declares it dead with their number', () => {
     expect(decideFailure(input)).toEqual({ kind: 'retry', attempt: 1, due: 1_500 })
@@ -75,9 +76,29 @@ describe('decideFailure', () => {
   })
 
   it('does as a RetryAfter says, also at once and beyond the longest backoff, but gives no attempts away', () => {
+    const input: FailureInput = { ...usual, random: never }
     expect(decideFailure({ ...input, retryAfterMs: 0 })).toEqual({ kind: 'retry', attempt: 1, due: 1_000 })
     expect(decideFailure({ ...input, retryAfterMs: 90_000 })).toEqual({ kind: 'retry', attempt: 1, due: 91_000 })
     expect(decideFailure({ ...input, retryAfterMs: 90_000, failedBefore: 2 })).toEqual({ kind: 'dead', attempts: 3 })
+  })
+
+  it('spreads what comes back after a RetryAfter: never before it, by a tenth of it or the backoff, by no more than itself', () => {
+    const due = (retryAfterMs: number, failedBefore = 0) => {
+      const decision = decideFailure({ ...usual, attemptsMax: 99, retryAfterMs, failedBefore })
+      return decision.kind === 'retry' ? decision.due - usual.now : 0
+    }
+    expect([due(0), due(40), due(1_000), due(90_000)]).toEqual([0, 80, 1_500, 99_000])
+    expect(due(30_000, 8)).toBe(60_000)
+    expect(due(10 * 86_400_000)).toBe(95_040_000)
+    const dues = new Set(
+      Array.from({ length: 16 }, (_, index) => {
+        const random = seededRandom(`branch ${index}`)
+        const decision = decideFailure({ ...usual, retryAfterMs: 1_000, random })
+        return decision.kind === 'retry' ? decision.due : 0
+      }),
+    )
+    expect(dues.size).toBeGreaterThan(12)
+    expect(Math.min(...dues)).toBeGreaterThanOrEqual(usual.now + 1_000)
   })
 
   it('gives whole milliseconds, never before now', () => {
@@ -164,6 +185,8 @@ describe('takeOver', () => {
   const nameOf = (state: SpineState, row: Row) => `${state.deliveries.source[row]}/${state.deliveries.agent[row]}`
   const words = (state: SpineState, decision: DueDecision) => {
     if (decision.kind === 'expire-request') return `expire ${decision.request} ${decision.deadline}`
+    if (decision.kind === 'half-open') return `half-open ${decision.agent}`
+    if (decision.kind === 'pass-rate') return `pass ${decision.place}`
     return `${decision.kind} ${nameOf(state, decision.row)} ${decision.kind === 'fire-timer' ? decision.command : ''}`
   }
   const dueOf = (state: SpineState, now: number) =>

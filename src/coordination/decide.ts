@@ -6,13 +6,15 @@
  */
 import type { Failure } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { limits } from '../kernel/limits.ts'
 import { fraction, type Random } from '../kernel/random.ts'
+import { lookAgain } from './breakers.ts'
 import { isCrashLoop } from './crashes.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { gathersWithLateCalls } from './gather.ts'
 import { hasOwnDeadline } from './deliveries.ts'
 import { DueHeap, type DueEntry } from './due-heap.ts'
-import type { SpineState } from './state.ts'
+import { agentNamed, type SpineState } from './state.ts'
 
 export type DueDecision =
   | { readonly kind: 'start'; readonly row: Row; readonly source: Sequence }
@@ -29,6 +31,10 @@ export type DueDecision =
   | { readonly kind: 'look-again'; readonly row: Row; readonly source: Sequence; readonly command: string }
   /** The time of a round is up: it fires with what there is, or ends. */
   | { readonly kind: 'end-join'; readonly row: Row }
+  /** A probe may be chosen among what the breaker of this agent holds. */
+  | { readonly kind: 'half-open'; readonly agent: string }
+  /** A rate has room again. */
+  | { readonly kind: 'pass-rate'; readonly place: string }
   | { readonly kind: 'expire-delivery'; readonly row: Row }
   | { readonly kind: 'expire-request'; readonly request: string; readonly deadline: number }
 
@@ -58,6 +64,7 @@ export interface TakeOver {
 export function takeOver(state: SpineState): TakeOver {
   state.marks = []
   state.due = new DueHeap()
+  for (const agent of state.agents) if (agent.breaker !== undefined) lookAgain(state, agent)
   const { deliveries, requests } = state
   const ready: Place[] = []
   const crashLoops: Place[] = []
@@ -126,6 +133,9 @@ function decideEntry(state: SpineState, entry: DueEntry): DueDecision | undefine
       ? { kind: 'expire-request', request: name, deadline: entry.at }
       : undefined
   }
+  if (entry.kind === 'breaker')
+    return agentNamed(state, name)?.breaker?.until === entry.at ? { kind: 'half-open', agent: name } : undefined
+  if (entry.kind === 'rate') return { kind: 'pass-rate', place: name }
   const { deliveries } = state
   if (deliveries.status[row] === STATUS.free || deliveries.source[row] !== source) return undefined
   if (entry.kind === 'delivery-deadline')
@@ -172,9 +182,29 @@ export type FailureDecision =
 export function decideFailure(input: FailureInput): FailureDecision {
   const attempt = input.failedBefore + 1
   if (input.failure.permanent === true || attempt >= input.attemptsMax) return { kind: 'dead', attempts: attempt }
-  const delay = input.retryAfterMs ?? retryDelayMs(attempt, input.delayMsMin, input.delayMsMax, input.random)
+  const delay = delayMs(attempt, input.delayMsMin, input.delayMsMax, input.retryAfterMs, input.random)
   return { kind: 'retry', attempt, due: input.now + Math.ceil(delay) }
 }
+
+/**
+ * Until the next try: what a `RetryAfter` asked for and some more, else the backoff. Who is told together when to come back
+ * should not come back together: on top comes a random part of the backoff, of a tenth of the time at least, and of no more
+ * than was asked for.
+ */
+export function delayMs(
+  attempt: number,
+  delayMsMin: number,
+  delayMsMax: number,
+  retryAfterMs: number | undefined,
+  random: Random,
+): number {
+  if (retryAfterMs === undefined) return retryDelayMs(attempt, delayMsMin, delayMsMax, random)
+  const asked = Math.min(retryAfterMs, limits.retryAfterMsMax)
+  const spread = Math.max(retryDelayMs(attempt, delayMsMin, delayMsMax, NEARLY_ONE), asked / 10)
+  return asked + Math.min(asked, spread) * fraction(random)
+}
+
+const NEARLY_ONE: Random = { uint32: () => 2 ** 32 - 1 }
 
 /**
  * Exponential backoff with full jitter: a random delay below a bound that doubles from `delayMsMin` to `delayMsMax`.

@@ -11,6 +11,7 @@ import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { inheritPool, leavePool } from './budgets.ts'
+import { foldHeard } from './breakers.ts'
 import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { closeFresh, openFresh, turnIsOver } from './freshness.ts'
@@ -112,6 +113,8 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   if (slot === 0) slot = openRequest(state, source)
   if (requests.atRest[slot] === 1) {
     requests.atRest[slot] = 0
+    // What takes up a request that had come to rest is a turn of its own (freshness.ts).
+    requests.root[slot] = state.at + 1
     if (source.hops === 0 && deadline !== 0) {
       requests.deadline[slot] = deadline
       state.due?.push({ at: deadline, kind: 'request-deadline', row: 0, source: 0, name: source.request })
@@ -124,7 +127,6 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
   if (deadline !== 0) expireAt(state, row, deadline)
 }
 
-/** What takes up a request that had come to rest, or redrives its work, is a turn of its own (freshness.ts). */
 function openRequest({ requests, turns, at }: SpineState, { request, session }: Opening['source']): number {
   if (turns.isUsed) turns.requestOpened(session)
   return requests.add(request, at + 1, session)
@@ -212,6 +214,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   if (state.budgets.isUsed) leavePool(state.budgets, row, request)
   leaveRequest(state, row, slot)
   agent.open--
+  if (agent.breaker !== undefined) foldHeard(state, agent, source, record)
   if (run !== undefined && state.waits.size > 0) forgetWaits(state, deliveries.session[row] as string, row, run)
   state.runs.delete(row)
   deliveries.drop(row)

@@ -7,11 +7,20 @@ import type { Row } from './delivery-table.ts'
 
 export interface DueEntry {
   readonly at: number
-  readonly kind: 'retry' | 'timer' | 'join' | 'delay' | 'awaited' | 'delivery-deadline' | 'request-deadline'
+  readonly kind:
+    | 'retry'
+    | 'timer'
+    | 'join'
+    | 'delay'
+    | 'awaited'
+    | 'delivery-deadline'
+    | 'request-deadline'
+    | 'breaker'
+    | 'rate'
   readonly row: Row
   /** Source of the row when the entry was made: tells a row that has been given to another delivery since. */
   readonly source: Sequence
-  /** Command of a timer or wait, or id of a request. */
+  /** Command of a timer or wait, id of a request, name of an agent, or place of a rate. */
   readonly name: string
 }
 

@@ -16,6 +16,8 @@ import { SpineError } from '../kernel/errors.ts'
 import { foldAfterMatched, isAfterWait, tickOffEvent } from './after.ts'
 import { carve, foldGiven, foldLow, foldSpent, inheritPool, reserve } from './budgets.ts'
 import { BUDGET, foldBudgetPause, foldRaised, inheritPools, foldReturned } from './fold-budgets.ts'
+import { foldAdmitted, foldBehind } from './behind.ts'
+import { foldBreakerClosed, foldBreakerOpened, foldHeard } from './breakers.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { DELAY, endDelay } from './delays.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
@@ -104,6 +106,10 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.agent.renamed': renameAgent,
   'spine.agent.paused': foldPaused,
   'spine.agent.resumed': foldResumed,
+  'spine.agent.behind': foldBehind,
+  'spine.agent.admitted': foldAdmitted,
+  'spine.breaker.opened': foldBreakerOpened,
+  'spine.breaker.closed': foldBreakerClosed,
   'spine.lane.claimed': countCrashes,
   'spine.lane.released': (state, record) => {
     const lane = state.lanes.get(dataOf(record, 'spine.lane.released').lane)
@@ -188,6 +194,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     state.deliveries.due[row] = due
     const run = state.runs.get(row)
     if (run !== undefined) forgetFailures(run, came)
+    const agent = state.agents[state.deliveries.agent[row] as number] as AgentState
+    if (agent.breaker !== undefined) foldHeard(state, agent, record.cause, record)
     state.due?.push({ at: due, kind: 'retry', row, source: state.deliveries.source[row] as Sequence, name: '' })
   }),
   'spine.delivery.paused': aboutDelivery((state, row, record) => {

@@ -2,7 +2,7 @@
  * Work that a newer turn of its session makes pointless, for agents that declare it. Used by `evolve.ts` and what it uses.
  *
  * A delivery stands on the root of its request. An event of a type that its agent declares as `newer`, in the same session, of
- * another request and above that root, makes it stale, also when it opens only after that event.
+ * a request that began after that root, makes it stale, also when it opens only after that event.
  *
  * States of a delivery: `fresh` → `stale`, by the event, and from there by what its agent says:
  * - `'hold'`: it does nothing more, until the newer request gives work to the same agent: `superseded`; or comes to rest
@@ -39,19 +39,28 @@ export function turnHead(session: string): string {
 
 /** An event comes that somebody declares as newer: before anything opens by it. */
 export function beginTurn(state: SpineState, record: LogRecord): void {
-  const { turns } = state
+  const { turns, deliveries, requests } = state
   const { type, session, sequence, request } = record
-  turns.remember(session, type, request, sequence)
+  const since = sinceOf(state, record)
+  turns.remember(session, type, request, since)
   for (const agent of turns.listeners.get(type) ?? [])
     for (const row of turns.openOf(agent, session))
-      if (requestOf(state, row) !== request) overtake(state, row, agent, sequence, [request])
+      if (since > (requests.root[deliveries.request[row] as number] as Sequence))
+        overtake(state, row, agent, sequence, [request])
+}
+
+/** Where its request began: of two turns the one whose request came later overtakes the other, so they never wait for each other. */
+function sinceOf({ requests }: SpineState, { request, sequence }: LogRecord): Sequence {
+  const slot = requests.find(request)
+  return slot === 0 || requests.atRest[slot] === 1 ? sequence : (requests.root[slot] as Sequence)
 }
 
 /** Everything that opens by it has opened. The first event of a session is known from here on. */
-export function endTurn(state: SpineState, { type, session, sequence, request }: LogRecord): void {
+export function endTurn(state: SpineState, record: LogRecord): void {
   const { turns, requests } = state
-  if (turns.turnsOf(session, type)?.last !== sequence) {
-    turns.remember(session, type, request, sequence)
+  const { type, session, request } = record
+  if (turns.turnsOf(session, type)?.open.has(request) !== true) {
+    turns.remember(session, type, request, sinceOf(state, record))
     for (const agent of turns.listeners.get(type) ?? [])
       if (turns.openOf(agent, session).some((row) => requestOf(state, row) === request))
         turns.gave(session, request, agent)

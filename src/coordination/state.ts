@@ -13,11 +13,14 @@ import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { Budgets } from './budgets.ts'
+import type { BehindState } from './behind.ts'
+import type { BreakerState } from './breakers.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
 import type { RunGathers } from './gather.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
+import type { RateState } from './rates.ts'
 import { RequestTable } from './request-table.ts'
 import { Turns } from './turns.ts'
 import { WaitIndex, type WaitState } from './wait-index.ts'
@@ -39,6 +42,12 @@ export interface AgentState {
   readonly holds: Map<string, KeyHold>
   /** It starts nothing new while this is set (pauses.ts). */
   paused: AgentPause | undefined
+  /** It is given events later than they come (behind.ts). */
+  behind: BehindState | undefined
+  /** Of an agent that declares one (breakers.ts). */
+  breaker: BreakerState | undefined
+  /** Of an agent that declares one (rates.ts). */
+  rate: RateState | undefined
 }
 
 export interface AgentPause {
@@ -157,8 +166,12 @@ export type Mark =
   | { readonly kind: 'stale'; readonly row: Row; readonly source: Sequence }
   /** No newer turn stands in its way any more. */
   | { readonly kind: 'fresh'; readonly row: Row; readonly source: Sequence }
-  /** An agent that was paused may start work again. */
+  /** An agent that was paused, or held by its breaker, may start work again. */
   | { readonly kind: 'resumed'; readonly agent: string }
+  /** An agent is behind, has been admitted events, or is not behind any more. */
+  | { readonly kind: 'behind'; readonly agent: string }
+  /** The breaker of an agent has to be opened or closed. */
+  | { readonly kind: 'breaker'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
   /** It may not start until its session has events of certain types: they may lie in the log already. */

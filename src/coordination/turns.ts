@@ -10,7 +10,7 @@
 import type { Sequence } from '../event/sequence.ts'
 import type { Row } from './delivery-table.ts'
 
-/** Events of one type in one session, as far as work that is still open may have been overtaken by them. */
+/** Events of one type in one session, by where their requests began, as far as they may have overtaken work that is open. */
 export interface SessionTurns {
   /** Of the last one. */
   last: Sequence
@@ -91,7 +91,7 @@ export class Turns {
     }
     const turns = types.get(type) ?? { last: 0, open: new Map(), given: new Map() }
     types.set(type, turns)
-    turns.last = sequence
+    turns.last = Math.max(turns.last, sequence)
     turns.open.set(request, sequence)
   }
 

@@ -65,18 +65,18 @@ const attempt = { upTo: 'number?', failed: 'text?' } as const
 export const CATALOGUE = {
   'spine.agent.registered': fact('An agent exists from here on, with these subscriptions and options.', {
     name: 'text', version: 'text', kind: 'text', on: 'texts', emits: 'texts', order: 'text', options: 'json', onFailure: 'text?',
-    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?', freshness: 'json?',
+    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?', freshness: 'json?', from: 'json?',
   }),
   'spine.agent.removed': fact('The agent is gone; its open deliveries end here.', { name: 'text' }),
   'spine.agent.renamed': fact('The agent goes on under another name, with its open deliveries.', { name: 'text', to: 'text' }),
   'spine.agent.paused': fact('The agent starts nothing new.', { name: 'text', why: 'text?' }),
   'spine.agent.resumed': fact('The agent starts work again.', { name: 'text' }),
-  'spine.agent.admitted': fact('Matching events up to a sequence were opened for an agent that is behind.', { name: 'text', upTo: 'number', events: 'numbers' }),
+  'spine.agent.admitted': fact('Matching events up to a sequence were opened for an agent that is behind.', { name: 'text', upTo: 'number', events: 'numbers', places: 'json?' }),
   'spine.agent.behind': fact('The agent has more waiting than memory should hold; from here on a cursor is kept.', { name: 'text', since: 'number' }),
   'spine.lane.claimed': fact('A process owns the lane from here on.', { lane: 'text', owner: 'text' }),
   'spine.lane.released': fact('The owner let go of the lane in good order.', { lane: 'text' }),
   'spine.runs.started': fact('These deliveries have entered their handlers; the suspended ones wait for the log again.', {
-    events: 'numbers', agents: 'texts', suspendedEvents: 'numbers?', suspendedAgents: 'texts?',
+    events: 'numbers', agents: 'texts', suspendedEvents: 'numbers?', suspendedAgents: 'texts?', rates: 'texts?',
   }),
   'spine.step.started': fact('The run is about to change the world in this step, or to spend on it (`cost`, charged as estimated until its outcome tells).', {
     command: 'text', cost: 'amounts?', plain: 'flag?', ...stand,
@@ -107,8 +107,8 @@ export const CATALOGUE = {
   }),
   'spine.budget.returned': fact('A step that had reserved (`reserved`, its start) was stopped before it was entered.', { reserved: 'number' }),
   'spine.budget.raised': fact('Someone raised the budget of the request.', { amounts: 'amounts', why: 'text?' }),
-  'spine.breaker.opened': fact('Deliveries of the agent are held after repeated failures.', { name: 'text', until: 'number' }),
-  'spine.breaker.closed': fact('The agent works again.', { name: 'text' }),
+  'spine.breaker.opened': fact('Deliveries of the agent are held after repeated failures, save the one that probes it.', { name: 'text', until: 'number', probe: 'number?' }),
+  'spine.breaker.closed': fact('The agent works again.', { name: 'text', why: 'text?' }),
   'spine.session.patched': fact('A merge patch (RFC 7396) on the state of the session.', { patch: 'json' }),
   'spine.request.cancelled': fact('Someone cancelled the request; its open deliveries end here.', { why: 'text' }),
   'spine.request.expired': fact('The deadline of the request passed; its open deliveries end here.', { deadline: 'number' }),

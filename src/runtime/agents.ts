@@ -1,5 +1,6 @@
 /** Questions and orders about agents that the log knows. */
 import type { JoinSpec } from '../coordination/join-rounds.ts'
+import { breakerPhase } from '../coordination/breakers.ts'
 import { agentNamed, type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { requireAgentName } from '../agent/agent.ts'
@@ -23,10 +24,23 @@ export interface AgentInfo {
   readonly absent: boolean
   /** Someone paused it: it starts nothing new. `since`: sequence of the record that says so. */
   readonly paused: { readonly since: number; readonly why?: string } | undefined
+  /** It is given events later than they come: all up to `upTo` so far. `since`: sequence of the record that says so. */
+  readonly behind: { readonly since: number; readonly upTo: number } | undefined
+  /** Of an agent that declares one. */
+  readonly breaker: BreakerInfo | undefined
   /** Deliveries not ended yet. */
   readonly open: number
   /** Keys that stand still (`'block'`) or are set aside (`'park'`) until their dead letters are redriven or discarded. */
   readonly heldKeys: readonly HeldKey[]
+}
+
+export interface BreakerInfo {
+  /** `'half-open'`: one delivery is tried, or will be as soon as there is one. */
+  readonly state: 'closed' | 'open' | 'half-open'
+  /** Failed attempts in a row that count while it is closed. */
+  readonly failures: number
+  /** When it is tried again, while it is open. */
+  readonly until: Date | undefined
 }
 
 export interface JoinInfo {
@@ -73,6 +87,16 @@ export class Agents {
         fix: "An agent that reacts can only take over from one that reacts; one with 'input' from one with 'input'.",
       })
     }
+    if (heir?.registration !== undefined && agentNamed(this.#runtime.state, name)?.behind !== undefined) {
+      throw new SpineError(
+        'SPINE_AGENT_INVALID',
+        `'${name}' is behind, and '${to}' could not be given what it has missed.`,
+        {
+          value: to,
+          fix: `Host '${name}' until it has caught up, or rename it into a new name.`,
+        },
+      )
+    }
     await this.#append('spine.agent.renamed', { name, to })
   }
 
@@ -88,8 +112,10 @@ export class Agents {
 
   async resume(name: string): Promise<void> {
     this.#runtime.requireRegistered(name)
-    if (agentNamed(this.#runtime.state, name)?.paused === undefined) return
-    await this.#append('spine.agent.resumed', { name })
+    const agent = agentNamed(this.#runtime.state, name) as AgentState
+    if (agent.paused !== undefined) await this.#append('spine.agent.resumed', { name })
+    if (breakerPhase(agent, this.#runtime.clock.now()) !== 'closed')
+      await this.#append('spine.breaker.closed', { name, why: 'resumed by someone' })
   }
 
   /** What a newcomer should be told at start. */
@@ -119,6 +145,8 @@ export class Agents {
         paused === undefined
           ? undefined
           : { since: paused.since, ...(paused.why === undefined ? {} : { why: paused.why }) },
+      behind: agent.behind === undefined ? undefined : { since: agent.behind.since, upTo: agent.behind.cursor },
+      breaker: this.#breakerOf(agent),
       open,
       heldKeys: [...agent.holds].map(([key, { mode, letters }]) => ({
         key,
@@ -127,6 +155,14 @@ export class Agents {
         waiting: this.#waitingFor(agent, key),
       })),
     }
+  }
+
+  #breakerOf(agent: AgentState): BreakerInfo | undefined {
+    const { breaker } = agent
+    if (breaker === undefined) return undefined
+    const state = breakerPhase(agent, this.#runtime.clock.now())
+    const until = state === 'open' && breaker.until !== 0 ? new Date(breaker.until) : undefined
+    return { state, failures: breaker.failures.length, until }
   }
 
   #waitingFor(agent: AgentState, key: string): number {
@@ -147,7 +183,12 @@ export class Agents {
   }
 
   async #append(
-    type: 'spine.agent.removed' | 'spine.agent.renamed' | 'spine.agent.paused' | 'spine.agent.resumed',
+    type:
+      | 'spine.agent.removed'
+      | 'spine.agent.renamed'
+      | 'spine.agent.paused'
+      | 'spine.agent.resumed'
+      | 'spine.breaker.closed',
     data: { readonly name: string; readonly to?: string; readonly why?: string },
   ): Promise<void> {
     const { clock } = this.#runtime

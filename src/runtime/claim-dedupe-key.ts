@@ -12,12 +12,11 @@
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { headerNow } from './execution.ts'
-import { joinedEvent, joinedOf } from './joined-event.ts'
 import { DEDUPED } from './journal.ts'
 import { fact } from './record-draft.ts'
 import { requireId } from './require-id.ts'
 import type { Run } from './run.ts'
-import { toEvent } from './to-event.ts'
+import { workEvent } from './work-event.ts'
 
 /** The source of the delivery that came first; `undefined` when it is this one, `'over'` when the run has ended meanwhile. */
 export async function claimDedupeKey(run: Run): Promise<Sequence | undefined | 'over'> {
@@ -46,9 +45,7 @@ async function sourceOfClaim({ host }: Run, claim: Sequence): Promise<Sequence> 
 
 async function keyOf({ agent, host, row, source }: Run): Promise<string> {
   const ask = agent.options.dedupe as (evt: unknown) => unknown
-  const event = toEvent(await host.records.get(source), host.types)
-  const joined = await joinedOf(host.state, host.records, row)
-  const key = ask(joined === undefined ? event : joinedEvent(event, joined, host.types))
+  const key = ask(await workEvent(host, row, source))
   if (typeof key === 'string') {
     requireId(key, `dedupe of ${agent.name}`)
     return key

@@ -10,12 +10,12 @@
  * U2  One delivery has at most one run at a time.
  * U3  An entry of a line may be out of date; the state is asked again before anything starts, or makes room for it.
  * U4  A run that starts alone holds the only slot of the process (coordination/crashes.ts).
- * U5  What an agent that is paused may not start is kept in its order (coordination/pauses.ts).
+ * U5  What an agent that is paused, or whose breaker is open, may not start is kept in its order (coordination/pauses.ts,
+ *     coordination/breakers.ts).
  * U6  What makes room for more urgent work starts again only when the log says that it did.
  */
 import { type StartMode, startMode } from '../coordination/crashes.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
 import { NORMAL, type Urgency } from '../event/priority.ts'
 import type { Sequence } from '../event/sequence.ts'
@@ -26,8 +26,9 @@ import { LANE } from './lane.ts'
 import { Line } from './line.ts'
 import { createPools, NOTHING, type Pool } from './pool.ts'
 import { Preemption } from './preemption.ts'
+import { RateGate, type RatedStart, type RateGateHost } from './rate-gate.ts'
 import { Run } from './run.ts'
-import type { RunHost } from './run-host.ts'
+import { StartGate } from './start-gate.ts'
 import { StoppedRuns } from './stopped-runs.ts'
 import { SuspendedRuns } from './suspended-runs.ts'
 
@@ -41,7 +42,7 @@ interface Loner {
 const ENTERED_PER_TURN = 128
 
 export class Dispatcher {
-  readonly #host: RunHost
+  readonly #host: RateGateHost
   readonly #hosted: HostedAgents
   readonly #lines = new Map<string, Line>()
   readonly #pools: ReadonlyMap<string, Pool>
@@ -49,10 +50,12 @@ export class Dispatcher {
   /** Became ready again while their last attempt was still ending. */
   readonly #again = new Map<Row, Sequence>()
   readonly #preemption: Preemption
+  readonly #gate: StartGate
   readonly #suspended: SuspendedRuns
   /** What wants the process to itself. While there is any, nothing else starts. */
   readonly #loners: Loner[] = []
   readonly #stoppedRuns: StoppedRuns
+  readonly rates: RateGate
   #isAlone = false
   #slotsTaken = 0
   /** Work of more than one class has been seen: somebody may have to make room. */
@@ -63,13 +66,15 @@ export class Dispatcher {
   #stopped = false
 
   /** @throws SPINE_OPTION_INVALID for pools that make no sense, SPINE_AGENT_INVALID for an agent of an unknown pool */
-  constructor(host: RunHost, hosted: HostedAgents, pools: { readonly [name: string]: number } | undefined) {
+  constructor(host: RateGateHost, hosted: HostedAgents, pools: { readonly [name: string]: number } | undefined) {
     this.#host = host
     this.#hosted = hosted
     this.#pools = createPools(pools)
     this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
     this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
     this.#preemption = new Preemption(host, (run) => this.#lines.get(run.agent.name) as Line)
+    this.#gate = new StartGate(host, this.#live, this.#preemption, this.#stoppedRuns)
+    this.rates = new RateGate(host, (row, source) => this.ready(row, source))
     for (const agent of hosted.current.values()) this.add(agent)
   }
 
@@ -105,7 +110,7 @@ export class Dispatcher {
   /** Nothing here could start or resume now. */
   get isIdle(): boolean {
     if (this.#stopped) return true
-    if (this.#loners.length > 0) return false
+    if (this.#loners.length > 0 || !this.rates.isIdle) return false
     for (const line of this.#lines.values()) if (line.slotsTaken > 0 || !line.isEmpty) return false
     return true
   }
@@ -162,7 +167,7 @@ export class Dispatcher {
     }
   }
 
-  /** An agent was paused and is not any more: what waited starts in its order, before what came later. */
+  /** An agent was paused, or its breaker open, and is not any more, or a probe of it is due: what waited starts in its order, before what came later. */
   resumed(agent: string): void {
     const line = this.#lines.get(agent)
     if (line === undefined || line.held.length === 0) return
@@ -327,9 +332,14 @@ export class Dispatcher {
       pool.offer(line)
       return true
     }
-    if (pool.isFull && !this.#hasRoom(line, urgency)) return false
     const queue = line.queue(urgency)
     const resumed = queue.firstResume
+    if (resumed === undefined && this.#waitsForRate(line, queue.row, queue.source)) {
+      queue.dropStart()
+      pool.offer(line)
+      return true
+    }
+    if (pool.isFull && !this.#hasRoom(line, urgency)) return false
     line.started(urgency)
     if (resumed !== undefined) {
       queue.resumes.delete(resumed)
@@ -337,7 +347,8 @@ export class Dispatcher {
     } else {
       const { row, source } = queue
       queue.dropStart()
-      this.#start(line, row, source)
+      const rated = this.#admit(line, row, source)
+      if (rated !== 'waits') this.#start(line, row, source, rated)
     }
     pool.started(line, isTurnOfOldest)
     return true
@@ -354,7 +365,7 @@ export class Dispatcher {
     while (queue.hasStarts) {
       const { row, source } = queue
       const now = this.#host.state.deliveries.urgency[row] as Urgency
-      if (this.#mayStart(line, row, source)) {
+      if (this.#gate.mayStart(line, row, source)) {
         if (now <= urgency) return true
         line.queue(now).push(row, source)
       }
@@ -410,16 +421,29 @@ export class Dispatcher {
   }
 
   #startIf(line: Line, row: Row, source: Sequence): boolean {
-    if (!this.#mayStart(line, row, source)) return false
-    this.#start(line, row, source)
+    if (!this.#gate.mayStart(line, row, source)) return false
+    const rated = this.#admit(line, row, source)
+    if (rated === 'waits') return false
+    this.#start(line, row, source, rated)
     return true
   }
 
-  #start(line: Line, row: Row, source: Sequence): void {
+  /** Before anybody makes room for it. It comes again when there is room in its rate. */
+  #waitsForRate(line: Line, row: Row, source: Sequence): boolean {
+    if (line.agent.options.rate === undefined || this.rates.wouldAdmit(line.agent, row, source)) return false
+    return this.rates.admit(line.agent, row, source) === 'waits'
+  }
+
+  /** Most agents have no rate. */
+  #admit(line: Line, row: Row, source: Sequence): RatedStart | 'waits' | undefined {
+    return line.agent.options.rate === undefined ? undefined : this.rates.admit(line.agent, row, source)
+  }
+
+  #start(line: Line, row: Row, source: Sequence, rated: RatedStart | undefined): void {
     const run = new Run(this.#host, this.#codeOf(line, row), row, source)
     this.#takeSlot(line, run)
     this.#live.set(row, run)
-    run.start(this.#modeOf(row) !== 'plain')
+    run.start(rated !== undefined || this.#modeOf(row) !== 'plain', rated)
   }
 
   #takeSlot(line: Line, run: Run): void {
@@ -430,61 +454,10 @@ export class Dispatcher {
     this.#slotsTaken++
   }
 
-  /** False for what is out of date, and for what is set aside until its time comes. */
-  #mayStart(line: Line, row: Row, source: Sequence): boolean {
-    if (!this.#isDue(row, source)) return false
-    // It is told when it is fresh again.
-    if (this.#host.state.turns.isStale(row)) return false
-    if (isHeldByPause(this.#host.state, row)) {
-      line.held.push(row, source)
-      return false
-    }
-    const key = this.#host.state.deliveries.key[row] as string
-    if (this.#stoppedRuns.isHeld(line.agent.name, key)) {
-      this.#stoppedRuns.hold(line.agent.name, key, row, source)
-      return false
-    }
-    if (this.#isParked(row)) {
-      this.#host.park(row)
-      return false
-    }
-    return true
-  }
-
   /** A run that has begun goes on with the version that began it, where that is hosted. */
   #codeOf(line: Line, row: Row): HostedAgent {
     const version = this.#host.state.runs.get(row)?.version
     if (version === undefined || version === '' || version === line.agent.version) return line.agent
     return this.#hosted.versionOf(line.agent.name, version) ?? line.agent
-  }
-
-  #isParked(row: Row): boolean {
-    const { agents, deliveries } = this.#host.state
-    const { holds } = agents[deliveries.agent[row] as number] as AgentState
-    return holds.size > 0 && holds.get(deliveries.key[row] as string)?.mode === 'park'
-  }
-
-  /** One of its callers ends for good: so does this, as soon as that is folded. */
-  #isGivenUp(row: Row): boolean {
-    const { deliveries, runs } = this.#host.state
-    let called = row
-    for (let each = deliveries.caller[row] as Row; each !== 0; each = deliveries.caller[each] as Row) {
-      const call = runs.get(each)?.calls.get(deliveries.call[called] as Sequence)
-      if (this.#live.get(each)?.givesUp(call) === true) return true
-      called = each
-    }
-    return false
-  }
-
-  #isDue(row: Row, source: Sequence): boolean {
-    const { deliveries } = this.#host.state
-    const status = deliveries.status[row]
-    if (deliveries.source[row] !== source || this.#live.has(row)) return false
-    if (this.#preemption.isOnItsWay(row, source)) return false
-    if (deliveries.caller[row] !== 0 && this.#isGivenUp(row)) return false
-    const now = this.#host.clock.now()
-    const deadline = deliveries.deadline[row] as number
-    if (deadline !== 0 && now >= deadline) return false
-    return status === STATUS.ready || (status === STATUS.backoff && now >= (deliveries.due[row] as number))
   }
 }

@@ -8,6 +8,7 @@ import {
   subscriptionsOf,
 } from '../agent/agent.ts'
 import { isJoin } from '../agent/join.ts'
+import { protectionOf } from '../agent/protection.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
@@ -133,6 +134,7 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
       ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
       ...(options.pool === undefined ? {} : { pool: options.pool }),
       ...(options.preempt === undefined ? {} : { preempt: { ...agent.preempt } }),
+      ...(protectionOf(options, name) as { readonly [name: string]: Json }),
     } satisfies Json,
   }
   return encodeJson(registration, `agent '${name}'`, limits.payloadBytesMax)
@@ -140,7 +142,7 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
 }
 
 /** Left out where they say nothing. */
-function termsOf({ on, after, observes, priority, freshness }: AnyOptions): { readonly [name: string]: Json } {
+function termsOf({ on, after, observes, priority, freshness, from }: AnyOptions): { readonly [name: string]: Json } {
   const terms: { [name: string]: Json } = {}
   if (freshness !== undefined)
     terms['freshness'] = { newer: freshness.newer.map(({ type }) => type), then: freshness.then }
@@ -152,6 +154,7 @@ function termsOf({ on, after, observes, priority, freshness }: AnyOptions): { re
   }
   if (after !== undefined && after.length > 0) terms['after'] = after.map(({ type }) => type)
   if (observes === true) terms['observes'] = true
+  if (from !== undefined && from !== 'now') terms['from'] = from
   return terms
 }
 

@@ -4,6 +4,7 @@
  *
  * Job: turn a decision of `coordination/` into records under the lane's guard. Not its job: deciding, or waiting for it.
  */
+import { decideBreaker, probeUntil } from '../coordination/breakers.ts'
 import { findCallCycle } from '../coordination/call-cycles.ts'
 import type { DueDecision, Place } from '../coordination/decide.ts'
 import { DELAY } from '../coordination/delays.ts'
@@ -11,21 +12,23 @@ import { lateCalls } from '../coordination/gather.ts'
 import { KEY_PARKED } from '../coordination/dead-letters.ts'
 import { isEnough, JOIN_WAIT } from '../coordination/join.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import { type AgentState, deliveryId, type SpineState } from '../coordination/state.ts'
+import { agentNamed, type AgentState, deliveryId, type SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { NewRecord } from '../event/record.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
+import type { Random } from '../kernel/random.ts'
 import type { CommitDraft } from './appender.ts'
 import { failureOf } from './failure.ts'
-import { fact, rowHeader } from './record-draft.ts'
+import { fact, rowHeader, systemHeader } from './record-draft.ts'
 import { workHead } from './lane.ts'
 import type { Logger } from './logger.ts'
 
 export interface OwnerHost {
   readonly state: SpineState
   readonly clock: Clock
+  readonly random: Random
   readonly logger: Logger
   laneGuard(): Guard
   /** Stops what runs of a delivery, and of what it has called. */
@@ -33,7 +36,7 @@ export interface OwnerHost {
   append(commit: CommitDraft): Promise<AppendOutcome>
 }
 
-export type OwnerDecision = Exclude<DueDecision, { kind: 'start' | 'look-again' }>
+export type OwnerDecision = Exclude<DueDecision, { kind: 'start' | 'look-again' | 'half-open' | 'pass-rate' }>
 
 export class LaneOwner {
   readonly #host: OwnerHost
@@ -183,6 +186,45 @@ export class LaneOwner {
     })
     const data = { attempts: 0, error: failureOf(error) }
     this.#write(`park ${this.#nameOf(row)}`, [fact('spine.delivery.dead', rowHeader(state, row, clock.now()), data)])
+  }
+
+  /** Opens or closes the breaker of an agent, as its attempts have shown. People are told when it opens. */
+  moveBreaker(name: string): void {
+    const { state, clock, random, logger } = this.#host
+    const agent = agentNamed(state, name)
+    const now = clock.now()
+    const decision = agent === undefined ? undefined : decideBreaker(agent, now, random)
+    if (decision === undefined || this.#underWay.has(`breaker ${name}`)) return
+    if (decision.kind === 'close') {
+      this.#writeBreaker(name, fact('spine.breaker.closed', systemHeader(now), { name }))
+      return
+    }
+    const { until } = decision
+    logger.warn(
+      `agent '${name}' keeps failing: its breaker is open, and nothing of it starts until ${new Date(until).toISOString()}`,
+    )
+    this.#writeBreaker(name, fact('spine.breaker.opened', systemHeader(now), { name, until }))
+  }
+
+  /** The delivery that shows whether the agent works again. */
+  probe(row: Row): void {
+    const { state, clock } = this.#host
+    const agent = state.agents[state.deliveries.agent[row] as number] as AgentState
+    const { name } = agent
+    const data = { name, until: probeUntil(agent, clock.now()), probe: state.deliveries.source[row] as number }
+    this.#writeBreaker(name, fact('spine.breaker.opened', systemHeader(clock.now()), data))
+  }
+
+  /** One record at a time; what was asked for meanwhile is looked at when it has been folded. */
+  #writeBreaker(name: string, record: NewRecord): void {
+    const decision = `breaker ${name}`
+    if (this.#underWay.has(decision)) return
+    const { at } = this.#host.state
+    this.#underWay.add(decision)
+    void this.#append([record]).finally(() => {
+      this.#underWay.delete(decision)
+      if (this.#host.state.at > at) this.moveBreaker(name)
+    })
   }
 
   #agentOf(row: Row): string {

@@ -2,6 +2,7 @@ import { claimDedupeKey } from './claim-dedupe-key.ts'
 import type { Envelope } from './execution.ts'
 import type { Journal } from './journal.ts'
 import { loadEnvelope } from './load-envelope.ts'
+import type { RatedStart } from './rate-gate.ts'
 import { startedRecord } from './record-draft.ts'
 import type { Run } from './run.ts'
 import type { RunStanding } from './run-standing.ts'
@@ -13,15 +14,18 @@ import type { RunStanding } from './run-standing.ts'
 export async function loadRun(
   run: Run,
   standing: RunStanding,
+  rated: RatedStart | undefined,
 ): Promise<{ readonly envelope: Envelope; readonly journal: Journal } | undefined> {
-  if (run.isCareful && !(await announce(run))) return undefined
+  if (rated?.error !== undefined) throw rated.error
+  if (run.isCareful && !(await announce(run, rated))) return undefined
   if (run.agent.options.dedupe !== undefined && !(await isFirst(run, standing))) return undefined
   return loadEnvelope(run.host, run.row, run.source)
 }
 
 /** Makes the start durable before the handler is entered, so that a crash in it is counted. */
-async function announce(run: Run): Promise<boolean> {
-  const outcome = await run.append([startedRecord([run], [], run.host.clock.now())], 'lane')
+async function announce(run: Run, rated: RatedStart | undefined): Promise<boolean> {
+  const record = startedRecord([run], [], run.host.clock.now(), rated?.key)
+  const outcome = await run.append([record], 'lane').finally(rated?.settled)
   return outcome !== undefined && !run.isOver
 }
 

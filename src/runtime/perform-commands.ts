@@ -4,6 +4,7 @@
 import type { Failure, SystemData } from '../event/catalogue.ts'
 import type { NewRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
+import type { Priority } from '../event/priority.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
@@ -389,7 +390,8 @@ function requestCall(
 ): NewRecord {
   const { budget } = command
   const refusal =
-    refuseCall(run, command.target) ?? (budget === undefined ? undefined : ask(run, id, budget, records, true))
+    refuseCall(run, command.target, command.priority ?? run.header.priority) ??
+    (budget === undefined ? undefined : ask(run, id, budget, records, true))
   if (refusal !== undefined)
     return fact('spine.step.recorded', headerNow(run), { command: id, error: failureOf(refusal), ...run.stand() })
   called.push(command.target)
@@ -416,13 +418,13 @@ function requestCall(
   )
 }
 
-function refuseCall(run: Run, target: string): SpineError | undefined {
+function refuseCall(run: Run, target: string, priority: Priority | undefined): SpineError | undefined {
   try {
     run.host.requireRegistered(target)
   } catch (error) {
     return error as SpineError
   }
-  const full = queueFull(run.host.state, target, run.host.callsOnTheWay.to(target))
+  const full = queueFull(run.host.state, target, run.host.callsOnTheWay.to(target), priority)
   if (full !== undefined) return full
   const { caller } = run.host.state.deliveries
   let depth = 1

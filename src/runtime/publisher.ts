@@ -109,7 +109,7 @@ export class Publisher {
   /** @throws SPINE_QUEUE_FULL, unless the idempotency key was used before: then it is the work that it started. */
   async #startUnlessFull(target: string, draft: Draft): Promise<Published> {
     const { state, callsOnTheWay } = this.#runtime
-    const full = queueFull(state, target, callsOnTheWay.to(target))
+    const full = queueFull(state, target, callsOnTheWay.to(target), draft.record.priority)
     if (full === undefined) {
       callsOnTheWay.asked(target)
       return this.#append(draft).finally(() => callsOnTheWay.arrived(target))

@@ -57,8 +57,13 @@ interface NamedRun {
   readonly agent: { readonly name: string }
 }
 
-/** Names runs whose handlers have been entered, and runs that wait for the log again. */
-export function startedRecord(started: readonly NamedRun[], suspended: readonly NamedRun[], time: number): NewRecord {
+/** Names runs whose handlers have been entered, and runs that wait for the log again. `rate`: key of the one that starts. */
+export function startedRecord(
+  started: readonly NamedRun[],
+  suspended: readonly NamedRun[],
+  time: number,
+  rate?: string,
+): NewRecord {
   const resting =
     suspended.length === 0
       ? {}
@@ -70,6 +75,7 @@ export function startedRecord(started: readonly NamedRun[], suspended: readonly 
     events: started.map(({ source }) => source),
     agents: started.map(({ agent }) => agent.name),
     ...resting,
+    ...(rate === undefined ? {} : { rates: [rate] }),
   })
 }
 

@@ -16,7 +16,7 @@ export function routeRecord(run: Run, id: string, command: RouteCommand): NewRec
       value: value.value,
       rules,
       matches: (at) => isMatch(run, predicates[at]?.(given)),
-      unavailable: (name) => run.host.unavailability(name),
+      unavailable: (name) => run.host.unavailability(name, run.header.priority),
     })
     const data = { command: id, value: value.value, rule, target, rejected: rejected as unknown as Json }
     return fact('spine.route.decided', headerNow(run), { ...data, ...run.stand() })

@@ -6,6 +6,7 @@ import type { SpineState } from '../coordination/state.ts'
 import type { Unavailability } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
+import type { Priority } from '../event/priority.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Random } from '../kernel/random.ts'
@@ -30,6 +31,8 @@ export interface Interception {
   readonly replaysAlways: boolean
   /** Instead of `limits.suspendedRunsMax`. */
   readonly suspendedRunsMax?: number
+  /** Instead of `limits.pendingInMemoryMax`. */
+  readonly pendingInMemory?: number
   handlerOf(agent: HostedAgent): AnyHandler
   stepOf(agent: HostedAgent, name: string, run: StepFunction): StepFunction
 }
@@ -52,7 +55,7 @@ export interface RunHost {
   readonly chargesOnTheWay: ChargesOnTheWay
   readonly lowBudgetsTold: LowBudgetsTold
   /** Why an agent should not be given work now. */
-  unavailability(agent: string): Unavailability | undefined
+  unavailability(agent: string, priority: Priority | undefined): Unavailability | undefined
   laneGuard(): Guard
   /** True when the fold has passed `at`, false when that will not happen any more. */
   passing(at: Sequence): Promise<boolean> | boolean
@@ -73,6 +76,8 @@ export interface RunHost {
   giveUpCalls(row: Row, outliving: ReadonlySet<string> | undefined): void
   /** A delivery whose key is parked joins its dead letters. */
   park(row: Row): void
+  /** A delivery that its breaker holds is to show whether the agent works again. */
+  probe(row: Row): void
   /** A line for people; `undefined` for a pause. */
   reportFailure(run: Run, failure: Failure, decision: FailureDecision | undefined): void
 }

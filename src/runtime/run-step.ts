@@ -1,6 +1,6 @@
 /** Runs the function of one step: its own tries, its own timeout, its result encoded. Journaling it is `run.ts`'s job. */
 
-import { retryDelayMs } from '../coordination/decide.ts'
+import { delayMs } from '../coordination/decide.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { type Encoded, encodeJson } from '../kernel/json.ts'
@@ -28,7 +28,7 @@ export async function runStep(command: StepCommand, around: StepSurroundings): P
     } catch (error) {
       const { permanent, retryAfterMs } = failureOf(error)
       if (attempt >= attempts || around.signal.aborted || permanent === true) throw error
-      await pause(around, retryAfterMs ?? retryDelayMs(attempt, delayMsMin, delayMsMax, around.random))
+      await pause(around, delayMs(attempt, delayMsMin, delayMsMax, retryAfterMs, around.random))
       if (around.signal.aborted) throw error
     }
   }

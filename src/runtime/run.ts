@@ -36,6 +36,7 @@ import { loadRun } from './load-run.ts'
 import { performCommands } from './perform-commands.ts'
 import { fact, rowHeader } from './record-draft.ts'
 import { receivedOutcome } from './received-outcome.ts'
+import type { RatedStart } from './rate-gate.ts'
 import type { Outcome } from './replay.ts'
 import { isHeldByTurn, judgedUpTo, RunFreshness } from './run-freshness.ts'
 import type { RunHost } from './run-host.ts'
@@ -107,18 +108,18 @@ export class Run {
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }
 
-  /** Loads the envelope and enters the handler; at once when memory has it all. */
-  start(carefully: boolean): void {
+  /** Loads the envelope and enters the handler; at once when memory has it all. A start that is counted is careful. */
+  start(carefully: boolean, rated?: RatedStart): void {
     this.isCareful = carefully
     const fromLog = carefully || this.agent.options.dedupe !== undefined
     const envelope = fromLog ? undefined : envelopeInMemory(this.host, this.row, this.source)
-    if (envelope === undefined) void this.#load()
+    if (envelope === undefined) void this.#load(rated)
     else this.#begin(envelope, NO_JOURNAL)
   }
 
-  async #load(): Promise<void> {
+  async #load(rated: RatedStart | undefined): Promise<void> {
     try {
-      const loaded = await loadRun(this, this.#standing)
+      const loaded = await loadRun(this, this.#standing, rated)
       if (loaded !== undefined) this.#begin(loaded.envelope, loaded.journal)
     } catch (error) {
       // What cannot be loaded fails the attempt like anything that the handler throws.

@@ -18,6 +18,7 @@ import { agentNamed, type Mark } from '../coordination/state.ts'
 import { type Unavailability, whyUnavailable } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
+import type { Priority } from '../event/priority.ts'
 import type { LogRecord, NewRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
@@ -30,6 +31,7 @@ import { Appender, type CommitDraft, type Settled } from './appender.ts'
 import { ChargesOnTheWay } from './charges-on-the-way.ts'
 import { LowBudgetsTold } from './low-budgets-told.ts'
 import { Spendings } from './spendings.ts'
+import { CatchUp } from './catch-up.ts'
 import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventWaits } from './event-waits.ts'
@@ -42,7 +44,7 @@ import { fact, startedRecord, systemHeader } from './record-draft.ts'
 import { Marks } from './marks.ts'
 import { PreemptedSteps } from './preempted-steps.ts'
 import { Records } from './records.ts'
-import { changedRegistrations, requireNoCircle } from './registrations.ts'
+import { changedRegistrations, requireNoCircle, requireRetained } from './registrations.ts'
 import { RequestEnds } from './request-ends.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
@@ -83,6 +85,7 @@ export class Runtime implements RunHost {
   readonly effectsUnderWay = new Map<string, Promise<unknown>>()
   readonly preemptedSteps: PreemptedSteps
   readonly writer: string
+  readonly catchUp: CatchUp
   /** Called after every folded batch; for waits of users. */
   readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
   /** Called for every record once it is folded; for waits of users. */
@@ -137,8 +140,11 @@ export class Runtime implements RunHost {
     this.#owner = new LaneOwner(this)
     this.#lookUps = new AfterLookUps(this)
     this.#waits = new EventWaits(this)
+    this.catchUp = new CatchUp(this)
     this.#snapshots = new Snapshots(engine, clock)
-    this.#marks = new Marks(this, this.#dispatcher, this.#owner, this.#lookUps, this.#waits)
+    this.#marks = new Marks(this, this.#dispatcher, this.#owner, this.#lookUps, this.#waits, (agent) =>
+      this.#lookAt(agent),
+    )
   }
 
   get state() {
@@ -179,16 +185,16 @@ export class Runtime implements RunHost {
     return (this.records.recentRoot(request)?.sequence ?? 0) > this.#claimed
   }
 
-  /** Whether no slot is free for a further run of this agent. */
   isBusy(agent: string): boolean {
     return this.#dispatcher.isBusy(agent)
   }
 
+  readonly probe = (row: Row) => this.#owner.probe(row)
+  readonly rateWaitOf = (row: Row) => this.#dispatcher.rates.waitsUntil(row)
   isForgotten(row: Row): boolean {
     return this.#dispatcher.isForgotten(row)
   }
 
-  /** Whether a delivery waits for code of an earlier one of its key, which was stopped. */
   isHeldByStopped(row: Row): boolean {
     return this.#dispatcher.isHeldByStopped(row)
   }
@@ -217,6 +223,7 @@ export class Runtime implements RunHost {
     for (const place of stale) this.#owner.overtake(place)
     this.#lookUps.add(held)
     for (const place of late) this.#owner.cancelLate(place)
+    for (const { name } of this.state.agents) this.#lookAt(name)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -238,7 +245,8 @@ export class Runtime implements RunHost {
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
   get isIdle(): boolean {
     if (this.isClosed) return true
-    if (!this.#appender.isIdle || !this.#dispatcher.isIdle || !this.#lookUps.isIdle || !this.#waits.isIdle) return false
+    const parts = [this.#appender, this.#dispatcher, this.#lookUps, this.#waits, this.catchUp]
+    if (parts.some(({ isIdle }) => !isIdle)) return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
     return true
   }
@@ -265,6 +273,7 @@ export class Runtime implements RunHost {
   }
 
   async #register(): Promise<void> {
+    await requireRetained(this.hosted.values(), this.state, this.engine)
     for (const records of changedRegistrations(this.hosted.values(), this.state, this.clock.now()))
       await this.appendAsOwner(records)
   }
@@ -293,8 +302,9 @@ export class Runtime implements RunHost {
     return { head: LANE_HEAD, notAfter: this.#claimed }
   }
 
-  unavailability(agent: string): Unavailability | undefined {
-    return whyUnavailable(this.state, agent, this.hosted.has(agent), this.callsOnTheWay.to(agent))
+  unavailability(agent: string, priority: Priority | undefined): Unavailability | undefined {
+    const onTheWay = this.callsOnTheWay.to(agent)
+    return whyUnavailable(this.state, agent, this.hosted.has(agent), onTheWay, this.clock.now(), priority)
   }
 
   requireRegistered(agent: string): void {
@@ -370,6 +380,8 @@ export class Runtime implements RunHost {
     for (const decision of decideDue(this.state, this.clock.now())) {
       if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
       else if (decision.kind === 'look-again') this.#waits.look([decision])
+      else if (decision.kind === 'half-open') this.#dispatcher.resumed(decision.agent)
+      else if (decision.kind === 'pass-rate') this.#dispatcher.rates.pass(decision.place)
       else if (decision.kind === 'fire-timer' && decision.isWait)
         this.#waits.expire(decision, () => this.#owner.carryOut(decision))
       else this.#owner.carryOut(decision)
@@ -431,10 +443,16 @@ export class Runtime implements RunHost {
 
   #folded(marks: readonly Mark[]): void {
     this.#marks.carryOut(marks)
+    this.catchUp.folded()
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
+  }
+
+  #lookAt(agent: string): void {
+    this.#owner.moveBreaker(agent)
+    this.catchUp.goOn(agent)
   }
 
   #armTimer(): void {

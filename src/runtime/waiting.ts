@@ -4,6 +4,7 @@
  * Job: read it off the state, and off what runs in this process. Not its job: deciding anything.
  */
 import { isGathering } from '../coordination/gather.ts'
+import { type BreakerState, isHeldByBreaker } from '../coordination/breakers.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, type Command, deliveryId, type SpineState } from '../coordination/state.ts'
@@ -18,6 +19,9 @@ export interface Waiting {
    * - `ready`: it is about to start.
    * - `slots busy`: it may run, and every slot that its agent has in this process is taken.
    * - `agent paused`: someone paused its agent.
+   * - `behind`: its agent is given events later than they come, and has not come to all of this request (`since`: since when).
+   * - `breaker open`: attempts of its agent kept failing; one is tried again at `until`.
+   * - `rate limited`: its agent has started as many as its `rate` allows; the next may start at `until`.
    * - `behind its key`: another delivery of its key goes first (`on`).
    * - `key blocked`: its key stands still behind a dead letter (`on`), until that is redriven or discarded.
    * - `joining`: it joins events, and lacks some (`detail`); `until` where its time is bounded.
@@ -34,6 +38,9 @@ export interface Waiting {
     | 'ready'
     | 'slots busy'
     | 'agent paused'
+    | 'behind'
+    | 'breaker open'
+    | 'rate limited'
     | 'behind its key'
     | 'key blocked'
     | 'backing off'
@@ -96,6 +103,9 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
       until: new Date(due),
     }
   if (run === undefined && isHeldByPause(state, row)) return pausedAgent(agentOf(state, row))
+  if (run === undefined && isHeldByBreaker(state, row)) return brokenAgent(agentOf(state, row))
+  const rated = run === undefined ? runtime.rateWaitOf(row) : undefined
+  if (rated !== undefined) return dueAt('rate limited', 'the next of its agent may start', rated)
   const { name } = agentOf(state, row)
   if (run === undefined && runtime.isHeldByStopped(row))
     return { why: 'behind its key', detail: 'code of the one before it, which was stopped, still executes' }
@@ -131,6 +141,18 @@ function dueAt(why: Waiting['why'], what: string, due: number): Reason {
 function pausedAgent({ name, paused }: AgentState): Reason {
   const why = paused?.why === undefined ? '' : `: ${paused.why}`
   return { why: 'agent paused', detail: `'${name}' was paused at ${paused?.since}${why}` }
+}
+
+function brokenAgent({ name, breaker }: AgentState): Reason {
+  const { until, probe } = breaker as BreakerState
+  const detail = `attempts of '${name}' kept failing`
+  if (probe !== 0)
+    return {
+      why: 'breaker open',
+      detail: `${detail}: '${deliveryId(probe, name)}' is tried first`,
+      on: [deliveryId(probe, name)],
+    }
+  return until === 0 ? { why: 'breaker open', detail } : { why: 'breaker open', detail, until: new Date(until) }
 }
 
 /** What a suspended run waits for; `undefined` when all of it has come and only a slot is missing. */

@@ -104,6 +104,17 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     '  done',
     'The audit heard: 2 offer.wanted, 1 customer.known, 1 offer.made',
   ],
+  '14-protection': [
+    'Seven texts, and a service that allows three in a moment:',
+    '  seven is rate limited',
+    '  done; at most 3 requests at once',
+    'The service is down:',
+    '  ten waits: breaker open',
+    '  it is back: done, done, done; dead letters: 0',
+    '  the log says: open, then one is let through',
+    'A fan-out of 16 that is told to come back later:',
+    '  done: 16 pages',
+  ],
   '06-route': [
     'When do you open? → auto-reply: At nine.',
     'Does it fit my boiler? → specialist: Probably. I have looked it up: yes.',

@@ -90,6 +90,31 @@ describe('checkers', async () => {
     ({ type, agent }) => type === 'spine.delivery.completed' && agent === 'greeter',
   ) as LogRecord
 
+  // What its breaker did, with how long each state lasted.
+  const breaker = records.filter(
+    ({ type, data }) => type.startsWith('spine.breaker.') && (data as { name: string }).name === 'billing',
+  )
+  const openLong = breaker.find(
+    ({ type, sequence }, index) =>
+      type === 'spine.breaker.opened' && (breaker[index + 1]?.sequence ?? records.length) - sequence > 60,
+  ) as LogRecord
+  const billed = records.find(
+    ({ agent, data, cause }) =>
+      agent === 'billing' && cause > openLong.sequence + 60 && (data as { basis?: number }).basis !== undefined,
+  ) as LogRecord
+  const printed = records.find(
+    ({ type, data }) => type === 'spine.runs.started' && (data as { rates?: unknown }).rates !== undefined,
+  ) as LogRecord
+  const printedEntry = history.entries.find(({ agent }) => agent === 'printing') as History['entries'][number]
+
+  const written = records.find(
+    ({ type, agent }) => type === 'spine.delivery.completed' && agent === 'historian',
+  ) as LogRecord
+  const admitted = records.find(
+    ({ type, data }) =>
+      type === 'spine.agent.admitted' && (data as unknown as { events: readonly number[] }).events.length > 0,
+  ) as LogRecord
+
   it('find nothing in what happened', () => {
     expect(judge(evidence)).toEqual([])
   })
@@ -258,6 +283,20 @@ describe('checkers', async () => {
         }),
       },
     ],
+    [
+      'work begins while its breaker is open',
+      'breaker',
+      { records: changed(billed, { data: { ...(billed.data as object), basis: openLong.sequence + 50 } }) },
+    ],
+    ['more start at once than a rate allows', 'rate', { records: numbered([...records, printed, printed, printed]) }],
+    [
+      'a handler is entered and its rate does not count it',
+      'rate',
+      { history: saw({ entries: [...history.entries, printedEntry] }) },
+    ],
+    ['who begins in the past is given an event twice', 'behind', { records: numbered([...records, written]) }],
+    ['who begins in the past misses an event', 'behind', { records: changed(written, { agent: 'nobody' }) }],
+    ['an event is admitted twice', 'behind', { records: numbered([...records, admitted]) }],
     ['who watches is not given an event', 'P7', { records: changed(watched, { agent: 'nobody' }) }],
     ['what is deduplicated is done twice', 'I8', { records: numbered([...records, greeted]) }],
     ['the owner folded something else', 'I18', { owner: `${evidence.owner} ` }],

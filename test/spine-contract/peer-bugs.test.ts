@@ -200,6 +200,37 @@ describeOnEachEngine('bugs that peers had', (world) => {
     },
   )
 
+  it('peer bug 14: an idle agent with a backlog is served within a second while another is flooded', async () => {
+    const flood = world.isReplayed ? 400 : 3_000
+    const declared = (done: { flooded: number; idle: number; tookMs: number }, since = Date.now()) => [
+      agent('flooded', { on: Numbered, order: 'none', concurrency: 8 }, async (_evt, ctx) => {
+        await ctx.step('work', () => new Promise((resolve) => setTimeout(() => resolve(null), 5)))
+        done.flooded++
+      }),
+      agent('idle', { on: Inquiry, order: 'none' }, async (_evt, ctx) => {
+        await ctx.step('work', () => null)
+        if (++done.idle === 50) done.tookMs = Date.now() - since
+      }),
+    ]
+    const one = await world.open({ agents: declared({ flooded: 0, idle: 0, tookMs: 0 }) })
+    for (const name of ['flooded', 'idle']) await one.agents.pause(name)
+    const numbers = Array.from({ length: flood }, (_, n) => ({ type: Numbered, data: { n } }))
+    await one.publishAll(numbers)
+    const asked = await one.publishAll(Array.from({ length: 50 }, () => ({ type: Inquiry, data: { text: 'x' } })))
+    await one.close()
+    const two = await world.open({ agents: [] })
+    for (const name of ['flooded', 'idle']) await two.agents.resume(name)
+    await two.close()
+    const done = { flooded: 0, idle: 0, tookMs: 0 }
+    const three = await world.open({ agents: declared(done) })
+    for (const { request } of asked) expect((await three.settled(request)).status).toBe('done')
+    expect(done.idle).toBeGreaterThanOrEqual(50)
+    expect(done.tookMs).toBeLessThan(1_000)
+    expect(done.flooded).toBeLessThan(flood)
+    // The flood goes on, and an observer would compare two moments.
+    await three.close({ drain: 0 })
+  })
+
   it('peer bug 9: thousands of steps in parallel', async () => {
     const width = world.isReplayed ? 300 : 5_000
     const wide = agent('wide', { on: Inquiry, emits: [Numbered] }, async (_evt, ctx) => {

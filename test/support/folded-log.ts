@@ -1,5 +1,6 @@
 import type { LogRecord } from 'event-spine'
-import { LogBuilder, openWork, readState, type StateView } from './log-builder.ts'
+import { LogBuilder } from './log-builder.ts'
+import { openWork, readState, type StateView } from './state-view.ts'
 
 /** The functions under test. They are passed in, because tests outside `src/` see the built package only. */
 export interface Fold<State extends { marks: unknown[] | undefined }> {

@@ -26,6 +26,9 @@ export interface RegistrationOptions {
   readonly observes?: boolean
   readonly priority?: Priority
   readonly freshness?: { readonly newer: readonly string[]; readonly then: 'hold' | 'cancel' | 'restart' }
+  readonly breaker?: { readonly failures: number; readonly withinMs: number; readonly cooldownMs: number }
+  readonly from?: 'beginning' | number
+  readonly rate?: { readonly limit: number; readonly perMs: number }
 }
 
 export interface GatherOptions {
@@ -68,17 +71,19 @@ export class LogBuilder {
   }
 
   register(name: string, options: RegistrationOptions = {}): number {
-    const { on = [], order = 'default', version = '1', onFailure, join, after, observes, priority, freshness } = options
+    const { on = [], order = 'default', version = '1', onFailure, join, after, observes } = options
+    const { priority, freshness, breaker, rate, from } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
-      ...{ name, version, kind, on, emits: [], order, options: {} },
+      ...{ name, version, kind, on, emits: [], order, options: optionsOf({ breaker, rate }) },
       ...failing,
       ...(join === undefined ? {} : { join: { types: on, ...join } }),
       ...(after === undefined ? {} : { after }),
       ...(observes === undefined ? {} : { observes }),
       ...(priority === undefined ? {} : { priority }),
       ...(freshness === undefined ? {} : { freshness }),
+      ...(from === undefined ? {} : { from }),
     })
   }
 
@@ -96,6 +101,27 @@ export class LogBuilder {
 
   resumeAgent(name: string): number {
     return this.record('spine.agent.resumed', { name })
+  }
+
+  openBreaker(name: string, until: number, probe?: number): number {
+    return this.record('spine.breaker.opened', { name, until, ...(probe === undefined ? {} : { probe }) })
+  }
+
+  putBehind(name: string): number {
+    return this.record('spine.agent.behind', { name, since: this.head + 1 })
+  }
+
+  /** These events, and no others up to there. */
+  admit(name: string, upTo: number, events: readonly number[]): number {
+    const places = events.map((sequence) => {
+      const { type, session, request, key, hops } = this.at(sequence)
+      return { type, session, request, key, hops }
+    })
+    return this.record('spine.agent.admitted', { name, upTo, events: [...events], places })
+  }
+
+  closeBreaker(name: string): number {
+    return this.record('spine.breaker.closed', { name })
   }
 
   claim(owner: string): number {
@@ -158,6 +184,11 @@ export class LogBuilder {
       ...(priority === undefined ? {} : { priority }),
     }
   }
+}
+
+function optionsOf({ breaker, rate }: { readonly breaker: Json | undefined; readonly rate: Json | undefined }): Json {
+  const protection = { ...(breaker === undefined ? {} : { breaker }), ...(rate === undefined ? {} : { rate }) }
+  return Object.keys(protection).length === 0 ? {} : { timeoutMs: 100, ...protection }
 }
 
 export class DeliveryRecords {
@@ -323,13 +354,19 @@ export class DeliveryRecords {
     return this.#tell('spine.delivery.retried', { attempt, due, error: FAILURE, ...came })
   }
 
+  /** An attempt failed with this error. */
+  fail(error: { readonly [name: string]: Json } = {}): number {
+    return this.#tell('spine.delivery.retried', { attempt: 1, due: 1, error: { ...FAILURE, ...error } })
+  }
+
   die(code: string = FAILURE.code): number {
     return this.#tell('spine.delivery.dead', { attempts: 1, error: { ...FAILURE, code } })
   }
 
-  /** Its handler has been entered. */
-  start(): number {
-    return this.#log.record('spine.runs.started', { events: [this.source], agents: [this.agent] })
+  /** Its handler has been entered; `rate`: under this key of its rate. */
+  start(rate?: string): number {
+    const rates = rate === undefined ? {} : { rates: [rate] }
+    return this.#log.record('spine.runs.started', { events: [this.source], agents: [this.agent], ...rates })
   }
 
   /** Its handler waits for the log, though it was named as started. */
@@ -384,82 +421,4 @@ export class DeliveryRecords {
     const bounds = { ...(deadline === undefined ? {} : { deadline }), ...(priority === undefined ? {} : { priority }) }
     return { session, request, key, hops: hops + further, ...bounds, ...name }
   }
-}
-
-export interface DeliveryView {
-  readonly id: string
-  readonly status: string
-  readonly request: string
-  readonly session: string
-  readonly key: string
-  readonly attempt: number
-  readonly started: boolean
-  readonly began: boolean
-  readonly crashes: number
-  readonly generation: number
-  readonly hops: number
-  readonly due: number
-  readonly deadline: number
-  readonly caller: string
-  readonly call: number
-  readonly observes: boolean
-  readonly join: { readonly seen: readonly { readonly type: string; readonly sequence: number }[] } | null
-  readonly missing: readonly string[]
-  readonly run: RunView | null
-}
-
-export interface RunView {
-  readonly basis: number
-  readonly version: string
-  readonly commands: readonly {
-    readonly name: string
-    readonly kind: string
-    readonly ended: number
-    readonly ok: boolean
-    readonly callee: string
-    readonly due: number
-    readonly carried: boolean
-  }[]
-  readonly gathers?: readonly { readonly name: string; readonly branches: readonly string[] }[]
-}
-
-/** What `encodeState` writes, read back. */
-export interface StateView {
-  readonly at: number
-  readonly agents: readonly {
-    readonly name: string
-    readonly registration: { readonly on: readonly string[] } | null
-    readonly since: number
-    readonly open: number
-    readonly paused?: { readonly since: number; readonly why: string | null }
-    readonly holds: readonly { readonly key: string; readonly mode: string; readonly letters: readonly number[] }[]
-  }[]
-  readonly deliveries: readonly DeliveryView[]
-  readonly requests: readonly { readonly id: string; readonly open: number; readonly deadline: number }[]
-  readonly deadLetters: readonly {
-    readonly id: string
-    readonly sequence: number
-    readonly request: string
-    readonly run: RunView | null
-  }[]
-  readonly lanes: readonly {
-    readonly lane: string
-    readonly claimed: number
-    readonly owner: string
-    readonly released: boolean
-    readonly careful: boolean
-  }[]
-}
-
-export function readState(encoded: string): StateView {
-  return JSON.parse(encoded) as StateView
-}
-
-/** `'<id> <status>'` of everything open, in the order of their sources: what most tests ask for. */
-export function openWork({ deliveries }: StateView): readonly string[] {
-  const source = (id: string) => Number.parseInt(id, 10)
-  const sorted = [...deliveries].sort(
-    (left, right) => source(left.id) - source(right.id) || (left.id < right.id ? -1 : 1),
-  )
-  return sorted.map(({ id, status }) => `${id} ${status}`)
 }

@@ -1,6 +1,7 @@
 /** Random logs that a correct process could have written, for properties of the fold. Shrinks to a short history. */
 import * as fc from 'fast-check'
-import type { DeliveryRecords, DeliveryView, LogBuilder, RegistrationOptions, StateView } from './log-builder.ts'
+import type { DeliveryRecords, LogBuilder, RegistrationOptions } from './log-builder.ts'
+import type { DeliveryView, StateView } from './state-view.ts'
 
 /** Three numbers from which one record is chosen, given what is open at that moment. */
 export type Choice = readonly [action: number, first: number, second: number]
@@ -55,7 +56,7 @@ function writeOne(
   if (kind < 24) return void register(log, first, second)
   if (kind < 26) return void log.remove(pick(AGENTS, first))
   if (kind < 28) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
-  if (kind < 29) return void pauseOrResume(log, first, second)
+  if (kind < 30) return void pauseOrResume(log, first, second)
   if (kind < 31) return void log.claim(`owner ${first % 3}`)
   if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
   if (kind < 36 && second % 2 === 0) return void budget(log, pick(state.requests, first).id, second)
@@ -110,8 +111,15 @@ function register(log: LogBuilder, first: number, second: number): void {
   const on = TYPES.filter((_, index) => (second >> index) % 2 === 1)
   const onFailure = pick(FAILURE_MODES, first + second)
   const options = { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure }
-  log.register(pick(AGENTS, first), { ...options, ...pick(TERMS, Math.floor(first / 8)) })
+  log.register(pick(AGENTS, first), { ...options, ...pick(TERMS, Math.floor(first / 8)), ...pick(PROTECTIONS, second) })
 }
+
+const PROTECTIONS: readonly Partial<RegistrationOptions>[] = [
+  {},
+  {},
+  { breaker: { failures: 1, withinMs: 50, cooldownMs: 10 } },
+  { breaker: { failures: 2, withinMs: 50, cooldownMs: 10 }, rate: { limit: 2, perMs: 20 } },
+]
 
 /** What subscriptions ask beyond the events themselves; most ask nothing. */
 const TERMS: readonly Partial<RegistrationOptions>[] = [
@@ -139,8 +147,25 @@ function dealWith(letter: DeliveryRecords, second: number): void {
 }
 
 function pauseOrResume(log: LogBuilder, first: number, second: number): void {
-  if (second % 2 === 0) log.pauseAgent(pick(AGENTS, first))
-  else log.resumeAgent(pick(AGENTS, first))
+  const name = pick(AGENTS, first)
+  const act = second % 6
+  if (act === 0) log.pauseAgent(name)
+  else if (act === 1) log.resumeAgent(name)
+  else if (act === 2) log.putBehind(name)
+  else if (act === 3) admit(log, name, first)
+  else if (act === 4) log.closeBreaker(name)
+  else log.openBreaker(name, 80_000 + second, second % 5 === 0 ? 1 + (first % log.head) : undefined)
+}
+
+/** The events of the last few records. */
+function admit(log: LogBuilder, name: string, first: number): void {
+  const after = Math.max(0, log.head - 1 - (first % 9))
+  const sequences = Array.from({ length: log.head - after }, (_, index) => after + index + 1)
+  log.admit(
+    name,
+    log.head,
+    sequences.filter((sequence) => TYPES.includes(log.at(sequence).type)),
+  )
 }
 
 function fromOutside(delivery: DeliveryRecords, second: number): void {
@@ -226,7 +251,7 @@ function work(run: DeliveryRecords, delivery: DeliveryView | undefined, action: 
       if (second % 5 === 0) return void run.restart((delivery?.generation ?? 0) + (second % 2))
       return void (second % 3 === 0 ? run.pause() : run.die(second % 4 === 1 ? 'SPINE_KEY_PARKED' : undefined))
     default:
-      if (second % 3 === 0) return void run.start()
+      if (second % 3 === 0) return void run.start(second % 2 === 0 ? pick(SESSIONS, action) : undefined)
       return void run.emit(pick(TYPES, second), second % 2 === 0 ? { session: pick(SESSIONS, second) } : {})
   }
 }
