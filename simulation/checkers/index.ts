@@ -2,7 +2,6 @@
 import type { Evidence } from '../history.ts'
 import { checkAudience } from './audience.ts'
 import { checkBudgets } from './budgets.ts'
-import { checkBehind } from './behind.ts'
 import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
@@ -29,7 +28,6 @@ export type Checker = (evidence: Evidence) => readonly Finding[]
 export const CHECKERS: readonly Checker[] = [
   checkAudience,
   checkBudgets,
-  checkBehind,
   checkClients,
   checkDeliveries,
   checkEffects,

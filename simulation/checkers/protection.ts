@@ -28,7 +28,10 @@ function checkBreakers(records: readonly LogRecord[]): readonly Finding[] {
       for (const [at, event] of events.entries())
         if (agents[at] === 'billing' && !announced.has(event)) announced.set(event, sequence)
     }
-    if (agent === 'billing' && type.startsWith('spine.delivery.')) announced.delete(cause)
+    // What made room goes on with the attempt that it had begun.
+    const isPreempted = type === 'spine.delivery.preempted'
+    if (agent === 'billing' && isPreempted && !announced.has(cause)) announced.set(cause, 0)
+    if (agent === 'billing' && type.startsWith('spine.delivery.') && !isPreempted) announced.delete(cause)
     const { basis } = (data ?? {}) as { basis?: number }
     if (agent !== 'billing' || basis === undefined) continue
     const then = states[basis] as typeof state
@@ -63,8 +66,9 @@ function checkRate(records: readonly LogRecord[]): readonly Finding[] {
 function checkStarts(records: readonly LogRecord[], entries: Evidence['history']['entries']): readonly Finding[] {
   const started = new Map<number, number>()
   for (const { type, cause, agent, data } of records) {
-    // It goes on where it stood, and asks nothing again that the log knows.
-    if (type === 'spine.delivery.preempted' && agent === 'printing') started.set(cause, (started.get(cause) ?? 0) + 1)
+    // What its step brought after it had made room is not asked for again: it goes on with the start that it had.
+    const isLate = type === 'spine.step.recorded' && (data as { generation?: number }).generation !== undefined
+    if (isLate && agent === 'printing') started.set(cause, (started.get(cause) ?? 0) + 1)
     if (type !== 'spine.runs.started') continue
     const { events, rates } = data as { events: readonly number[]; rates?: readonly string[] }
     if (rates !== undefined) for (const event of events) started.set(event, (started.get(event) ?? 0) + 1)

@@ -74,7 +74,7 @@ export class Budgets {
   readonly paused = new Set<Row>()
 
   get isUsed(): boolean {
-    return this.requests.size > 0
+    return this.requests.size > 0 || this.paused.size > 0
   }
 
   of(request: string): RequestBudget | undefined {

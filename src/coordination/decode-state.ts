@@ -73,7 +73,6 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.since = from.since
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
   if (from.paused !== undefined) agent.paused = { since: from.paused.since, why: from.paused.why ?? undefined }
-  if (from.behind !== undefined) agent.behind = { ...from.behind }
   if (from.breaker !== undefined) agent.breaker = { ...from.breaker, failures: [...from.breaker.failures] }
   if (from.rate !== undefined) agent.rate = new Map(from.rate.map(({ key, starts }) => [key, starts]))
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })

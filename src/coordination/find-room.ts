@@ -13,6 +13,7 @@ import type { Urgency } from '../event/priority.ts'
 import type { LogRecord } from '../event/record.ts'
 import { limits } from '../kernel/limits.ts'
 import { makeReady, restartRun } from './deliveries.ts'
+import { foldCut } from './rates.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { SpineState } from './state.ts'
 
@@ -62,6 +63,8 @@ export function foldPreempted(state: SpineState, row: Row, record: LogRecord): v
   deliveries.started[row] = 0
   if ((deliveries.preemptions[row] as number) < limits.preemptionsMax)
     deliveries.preemptions[row] = (deliveries.preemptions[row] as number) + 1
+  // What it had asked for is asked for again: under a rate that is another start.
+  foldCut(state, row)
   const { generation } = record.data as unknown as SystemData<'spine.delivery.preempted'>
   if (generation === undefined || generation <= (deliveries.generation[row] as number)) {
     makeReady(state, row)

@@ -58,7 +58,7 @@ export function isRatedStart({ began }: DeliveryTable, row: Row): boolean {
   return began[row] === 0
 }
 
-/** The process in which this attempt was at work has ended: entering it again is another start, under a rate. */
+/** This attempt was cut off, by the end of its process or by more urgent work: entering it again is another start. */
 export function foldCut({ agents, deliveries }: SpineState, row: Row): void {
   const { rate } = agents[deliveries.agent[row] as number] as AgentState
   if (rate !== undefined) deliveries.began[row] = 0

@@ -19,22 +19,13 @@ export class Marks {
   readonly #owner: LaneOwner
   readonly #lookUps: AfterLookUps
   readonly #waits: EventWaits
-  readonly #lookAt: (agent: string) => void
 
-  constructor(
-    host: RunHost,
-    dispatcher: Dispatcher,
-    owner: LaneOwner,
-    lookUps: AfterLookUps,
-    waits: EventWaits,
-    lookAt: (agent: string) => void,
-  ) {
+  constructor(host: RunHost, dispatcher: Dispatcher, owner: LaneOwner, lookUps: AfterLookUps, waits: EventWaits) {
     this.#host = host
     this.#dispatcher = dispatcher
     this.#owner = owner
     this.#lookUps = lookUps
     this.#waits = waits
-    this.#lookAt = lookAt
   }
 
   /** In their order. */
@@ -53,7 +44,7 @@ export class Marks {
       else if (mark.kind === 'stale') this.#owner.overtake(mark)
       else if (mark.kind === 'fresh') this.#dispatcher.fresh(mark.row, mark.source)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
-      else if (mark.kind === 'behind' || mark.kind === 'breaker') this.#lookAt(mark.agent)
+      else if (mark.kind === 'breaker') this.#owner.moveBreaker(mark.agent)
     }
   }
 

@@ -43,9 +43,6 @@ export class Requests {
   /** Looks to take when something of the request has ended. */
   readonly #waits = new Map<string, Set<() => void>>()
 
-  /** How often somebody who is behind has been admitted something. */
-  #admissions = 0
-
   constructor(runtime: Runtime) {
     this.#runtime = runtime
     runtime.onFolded.add((marks) => this.#wake(marks))
@@ -54,19 +51,7 @@ export class Requests {
   async settled(request: string, within: Duration = '60s'): Promise<Settled> {
     const withinMs = durationMs(within, 'settled: within')
     if (this.#openRows(request).length === 0) await this.#root(request)
-    const until = this.#runtime.clock.now() + withinMs
     if (this.#isOpen(request)) await this.#rest(request, withinMs)
-    const leftMs = () => until - this.#runtime.clock.now()
-    while (this.#isAnyBehind() && leftMs() > 0 && !this.#runtime.isClosed) {
-      const seen = this.#admissions
-      const owing = await this.#runtime.catchUp.owing(request)
-      if (this.#isOpen(request)) await this.#rest(request, leftMs())
-      else if (seen === this.#admissions && owing.length === 0) break
-      // It looks again when somebody who is behind has been admitted something.
-      else if (seen === this.#admissions) await this.#rest(request, leftMs(), true)
-    }
-    // What was admitted last, and put nobody behind any more.
-    if (this.#isOpen(request) && leftMs() > 0) await this.#rest(request, leftMs())
     return this.#describe(request)
   }
 
@@ -148,7 +133,7 @@ export class Requests {
   }
 
   /** Resolves when nothing is open at hosted agents, when the bound passes, or when the log has failed. */
-  #rest(request: string, withinMs: number, isBehind = false): Promise<void> {
+  #rest(request: string, withinMs: number): Promise<void> {
     const { clock } = this.#runtime
     return new Promise((resolve) => {
       const looks = this.#waits.get(request) ?? new Set()
@@ -160,7 +145,7 @@ export class Requests {
         resolve()
       }
       const look = () => {
-        if (isBehind || !this.#isOpen(request) || this.#runtime.isClosed) done()
+        if (!this.#isOpen(request) || this.#runtime.isClosed) done()
       }
       const timer = clock.setTimer(clock.now() + withinMs, done)
       looks.add(look)
@@ -168,14 +153,12 @@ export class Requests {
   }
 
   #wake(marks: readonly Mark[]): void {
-    for (const { kind } of marks) if (kind === 'behind') this.#admissions++
     if (this.#waits.size === 0) return
     if (this.#runtime.isClosed) {
       for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
       return
     }
     for (const mark of marks) {
-      if (mark.kind === 'behind') for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
       if (mark.kind !== 'ended') continue
       for (const look of [...(this.#waits.get(mark.request) ?? [])]) look()
     }
@@ -183,10 +166,6 @@ export class Requests {
 
   #isOpen(request: string): boolean {
     return this.#openRows(request).some((row) => this.#isHosted(row))
-  }
-
-  #isAnyBehind(): boolean {
-    return this.#runtime.state.agents.some(({ behind }) => behind !== undefined)
   }
 
   #isHosted(row: Row): boolean {
@@ -219,18 +198,13 @@ export class Requests {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
     const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
-    const owing = this.#isAnyBehind() ? await this.#runtime.catchUp.owing(request) : []
-    for (const { agent, since } of owing)
-      waiting.push({ agent, since, why: 'behind', detail: `'${agent}' has not been given all of it yet` })
     const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
     const deadLetters = [...(state.lettersOfRequest.get(request) ?? [])].filter(
       (id) => state.deadLetters.get(id)?.observes !== true,
     )
     const at = state.at
     const status =
-      rows.length + owing.length > 0
-        ? 'open'
-        : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
+      rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, spent: await this.#runtime.spendings.of(request), waiting, absent }
   }
 

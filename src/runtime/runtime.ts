@@ -31,7 +31,6 @@ import { Appender, type CommitDraft, type Settled } from './appender.ts'
 import { ChargesOnTheWay } from './charges-on-the-way.ts'
 import { LowBudgetsTold } from './low-budgets-told.ts'
 import { Spendings } from './spendings.ts'
-import { CatchUp } from './catch-up.ts'
 import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventWaits } from './event-waits.ts'
@@ -44,7 +43,7 @@ import { fact, startedRecord, systemHeader } from './record-draft.ts'
 import { Marks } from './marks.ts'
 import { PreemptedSteps } from './preempted-steps.ts'
 import { Records } from './records.ts'
-import { changedRegistrations, requireNoCircle, requireRetained } from './registrations.ts'
+import { changedRegistrations, requireNoCircle } from './registrations.ts'
 import { RequestEnds } from './request-ends.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
@@ -85,7 +84,6 @@ export class Runtime implements RunHost {
   readonly effectsUnderWay = new Map<string, Promise<unknown>>()
   readonly preemptedSteps: PreemptedSteps
   readonly writer: string
-  readonly catchUp: CatchUp
   /** Called after every folded batch; for waits of users. */
   readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
   /** Called for every record once it is folded; for waits of users. */
@@ -140,11 +138,8 @@ export class Runtime implements RunHost {
     this.#owner = new LaneOwner(this)
     this.#lookUps = new AfterLookUps(this)
     this.#waits = new EventWaits(this)
-    this.catchUp = new CatchUp(this)
     this.#snapshots = new Snapshots(engine, clock)
-    this.#marks = new Marks(this, this.#dispatcher, this.#owner, this.#lookUps, this.#waits, (agent) =>
-      this.#lookAt(agent),
-    )
+    this.#marks = new Marks(this, this.#dispatcher, this.#owner, this.#lookUps, this.#waits)
   }
 
   get state() {
@@ -189,8 +184,6 @@ export class Runtime implements RunHost {
     return this.#dispatcher.isBusy(agent)
   }
 
-  readonly probe = (row: Row) => this.#owner.probe(row)
-  readonly rateWaitOf = (row: Row) => this.#dispatcher.rates.waitsUntil(row)
   isForgotten(row: Row): boolean {
     return this.#dispatcher.isForgotten(row)
   }
@@ -223,7 +216,7 @@ export class Runtime implements RunHost {
     for (const place of stale) this.#owner.overtake(place)
     this.#lookUps.add(held)
     for (const place of late) this.#owner.cancelLate(place)
-    for (const { name } of this.state.agents) this.#lookAt(name)
+    for (const { name, breaker } of this.state.agents) if (breaker !== undefined) this.#owner.moveBreaker(name)
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
     this.tick()
   }
@@ -245,7 +238,7 @@ export class Runtime implements RunHost {
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
   get isIdle(): boolean {
     if (this.isClosed) return true
-    const parts = [this.#appender, this.#dispatcher, this.#lookUps, this.#waits, this.catchUp]
+    const parts = [this.#appender, this.#dispatcher, this.#lookUps, this.#waits]
     if (parts.some(({ isIdle }) => !isIdle)) return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
     return true
@@ -273,7 +266,6 @@ export class Runtime implements RunHost {
   }
 
   async #register(): Promise<void> {
-    await requireRetained(this.hosted.values(), this.state, this.engine)
     for (const records of changedRegistrations(this.hosted.values(), this.state, this.clock.now()))
       await this.appendAsOwner(records)
   }
@@ -325,6 +317,15 @@ export class Runtime implements RunHost {
 
   park(row: Row): void {
     this.#owner.park(row)
+  }
+
+  probe(row: Row): void {
+    this.#owner.probe(row)
+  }
+
+  /** When a delivery that waits for the rate of its agent is looked at again. */
+  rateWaitOf(row: Row): number | undefined {
+    return this.#dispatcher.rates.waitsUntil(row)
   }
 
   slotFreed(run: Run): void {
@@ -443,16 +444,10 @@ export class Runtime implements RunHost {
 
   #folded(marks: readonly Mark[]): void {
     this.#marks.carryOut(marks)
-    this.catchUp.folded()
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)
     for (const listener of [...this.onFolded]) listener(marks)
-  }
-
-  #lookAt(agent: string): void {
-    this.#owner.moveBreaker(agent)
-    this.catchUp.goOn(agent)
   }
 
   #armTimer(): void {

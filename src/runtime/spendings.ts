@@ -9,6 +9,7 @@ import { limits } from '../kernel/limits.ts'
 interface SpendingsHost {
   readonly engine: Engine
   readonly state: SpineState
+  readonly isClosed: boolean
   isRecent(request: string): boolean
 }
 
@@ -37,7 +38,8 @@ export class Spendings {
     const { state } = this.#host
     const budget = state.budgets.of(request)
     if (budget !== undefined && state.requests.find(request) !== 0) return spentOf(budget)
-    if (!this.#mayHaveSpent(request)) return {}
+    // A process that is dead, or has closed, reads nothing any more.
+    if (this.#host.isClosed || !this.#mayHaveSpent(request)) return {}
     const sum = new Budgets().open(request)
     for await (const record of this.#read(request, SPENDING_TYPES)) addSpending(sum, record)
     return spentOf(sum)
