@@ -30,7 +30,7 @@ function withoutOwner(records: readonly LogRecord[]): readonly unknown[] {
 }
 
 describe('checkers', async () => {
-  const { evidence } = await play(7010)
+  const { evidence } = await play(7020)
   const { records, history } = evidence
   const isOpenAt = (order: LogRecord, sequence: number) =>
     order.sequence < sequence &&

@@ -274,13 +274,11 @@ describeOnEachEngine('a deadline', (world) => {
     const first = await world.open({ agents: [Absent.handle(async () => ({ answer: 'x' }))] })
     await first.close()
     const one = await world.open({ agents: [top, middle] })
-    const { request } = await one.publish(Inquiry, { text: 'x' }, { deadline: 60 })
-    expect((await one.settled(request, { within: 20 })).waiting.map(({ why }) => why)).toEqual([
-      'suspended',
-      'suspended',
-    ])
+    const { request } = await one.publish(Inquiry, { text: 'x' }, { deadline: 600 })
+    const waiting = async () => (await one.settled(request, { within: 20 })).waiting.map(({ why }) => why)
+    await expect.poll(waiting).toEqual(['suspended', 'suspended'])
     await one.close()
-    await pause(60)
+    await pause(620)
     const started: string[] = []
     const two = await world.open({
       agents: [
