@@ -284,7 +284,7 @@ describe('checkers', async () => {
     [
       'a handler is entered and its rate does not count it',
       'rate',
-      { history: saw({ entries: [...history.entries, printedEntry] }) },
+      { history: saw({ entries: [...history.entries, { ...printedEntry, process: 98 }] }) },
     ],
     ['who watches is not given an event', 'P7', { records: changed(watched, { agent: 'nobody' }) }],
     ['what is deduplicated is done twice', 'I8', { records: numbered([...records, greeted]) }],
