@@ -13,7 +13,8 @@ import { waiters } from './scenarios/waiters.ts'
 
 /** In the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
-  handoff,
+  handoff(null),
+  handoff('fresh'),
   pipeline(100),
   pipeline(100, 'others use all'),
   pipeline(1_000),

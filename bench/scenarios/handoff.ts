@@ -1,4 +1,7 @@
-/** W1: one handoff at a time, from the emit in one agent's handler to the entry of the next agent's handler. */
+/**
+ * W1: one handoff at a time, from the emit in one agent's handler to the entry of the next agent's handler. `'fresh'`: both
+ * agents declare freshness, so that every commit guards the turn of its session and every publish moves it.
+ */
 import { join } from 'node:path'
 import { agent, createSpine, event } from 'event-spine'
 import { sqlite } from 'event-spine/sqlite'
@@ -10,9 +13,9 @@ import { verifyLog } from '../verify-log.ts'
 const Asked = event('work.asked', Payload)
 const HandedOver = event('work.handed-over', Payload)
 
-export const handoff: Scenario = {
+export const handoff = (variant: 'fresh' | null): Scenario => ({
   name: 'handoff',
-  variant: null,
+  variant,
   inFlight: 1,
   unit: 'handoff',
   handoffsPerUnit: 1,
@@ -22,11 +25,12 @@ export const handoff: Scenario = {
     let emitted = { index: -1, atMs: 0 }
     let entered = { index: -1, atMs: 0 }
     let published = 0
-    const first = agent('first', { on: Asked, emits: [HandedOver] }, (evt, ctx) => {
+    const freshness = variant === null ? {} : { freshness: { newer: [Asked], then: 'cancel' as const } }
+    const first = agent('first', { on: Asked, emits: [HandedOver], ...freshness }, (evt, ctx) => {
       emitted = { index: evt.data.index, atMs: performance.now() }
       ctx.emit(HandedOver, evt.data)
     })
-    const second = agent('second', { on: HandedOver }, (evt) => {
+    const second = agent('second', { on: HandedOver, ...freshness }, (evt) => {
       entered = { index: evt.data.index, atMs: performance.now() }
     })
     const path = join(directory, 'log.db')
@@ -55,4 +59,4 @@ export const handoff: Scenario = {
     await verifyLog(path, { requests: published, events: [Asked.type, HandedOver.type], completed: 2 })
     return sample
   },
-}
+})

@@ -15,6 +15,7 @@ const COMPILED = join(ROOT, '.cache', 'bench-test')
 /** Title → the figures that it has; all others must be `null`. */
 const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'handoff 1': ['window', 'floor'],
+  'handoff fresh 1': ['window', 'floor'],
   'pipeline 100': ['window', 'floor'],
   'pipeline others use all 100': ['window', 'floor'],
   'pipeline 1000': ['window', 'floor'],
