@@ -232,8 +232,8 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
   ): Promise<GatheredOf<Branches>>
   /**
    * Waits for an event of this session, durably: no slot, no attempt, no timeout is spent, however long it takes. Gives
-   * the first match after the event that is handled, or after the one that the last wait for this type took, also when it
-   * came before the wait; `undefined` when `within` has passed. The agent's own delivery of that event, if any, ends as
+   * the first match after the event that is handled which no wait of this run has taken, also when it came before the
+   * wait, and in whatever order answers come; `undefined` when `within` has passed. The agent's own delivery of that event, if any, ends as
    * `taken` unless it has begun.
    *
    * @throws SPINE_EVENT_INVALID, SPINE_DURATION_INVALID, SPINE_OPTION_INVALID, SPINE_PAYLOAD_TOO_LARGE (match, 4 KB)

@@ -141,6 +141,22 @@ function* openCalls(run: RunState, { branches, onLate }: GatherState): Generator
   }
 }
 
+/** Open waits that nobody waits for any more, because their gather has fired without them and cancels what is late. */
+export function* lateWaits(run: RunState, name: string): Generator<string> {
+  const gather = run.gathers?.all.get(name)
+  if (gather === undefined || gather.onLate !== 'cancel') return
+  for (const branch of gather.branches) {
+    const command = run.commands.get(branch)
+    if (command !== undefined && command.ended !== 0) continue
+    if (command?.kind === 'wait') yield branch
+    if (command?.kind === 'gather') yield* lateWaits(run, branch)
+    const prefix = branchPrefix(branch)
+    if (prefix === undefined) continue
+    for (const [inner, { kind, ended }] of run.commands)
+      if (kind === 'wait' && ended === 0 && inner.startsWith(prefix)) yield inner
+  }
+}
+
 /** Gathers of a run that have fired and left calls open which are to be cancelled: what a crash may have left undone. */
 export function* gathersWithLateCalls(run: RunState): Generator<string> {
   if (run.gathers === undefined || run.calls.size === 0) return

@@ -7,8 +7,9 @@ import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { endCommand } from './deliveries.ts'
 import type { Row } from './delivery-table.ts'
-import { addGather, gatherOf, isDecided, isPlain, lateCalls, tallyOf, touchGathers } from './gather.ts'
+import { addGather, gatherOf, isDecided, isPlain, lateCalls, lateWaits, tallyOf, touchGathers } from './gather.ts'
 import type { RunState, SpineState } from './state.ts'
+import { dropWait } from './waits.ts'
 
 /** A branch may have ended before: then it counts from the start. */
 export function openGather(state: SpineState, row: Row, run: RunState, record: LogRecord): void {
@@ -46,6 +47,7 @@ function isFired(state: SpineState, row: Row, run: RunState, name: string, recor
     if (!isDecided(gather, tally)) return false
     endCommand(state, row, name, command, record, !isPlain(gather, command.due) || tally.failed === 0)
   }
+  if (state.waits.size > 0) for (const wait of [...lateWaits(run, name)]) dropWait(state, row, run, wait)
   if (state.marks !== undefined && !lateCalls(run, name, 'cancel').next().done)
     state.marks.push({ kind: 'late', row, source: state.deliveries.source[row] as Sequence, command: name })
   return true

@@ -83,7 +83,7 @@ export interface Command {
   /** Of a sleep or a wait, or of a gather that is bounded in time: absolute ms. */
   due: number
   /** Of a wait. */
-  readonly wait?: WaitState | undefined
+  wait?: WaitState | undefined
   /** Of a step: its value outlives a generation. */
   keep?: boolean
 }

@@ -2,7 +2,7 @@
  * Who waits for which event, by session and type, and by cause where it waits for an answer to one event: an answer finds
  * its question among ten thousand of its session without looking at the others.
  *
- * W3  The index holds exactly the open waits of open deliveries; it is not encoded, because the journals say it.
+ * W3  The index holds exactly the open waits of open deliveries that no gather has gone on without; it is not encoded, because the journals say it.
  */
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
@@ -20,6 +20,10 @@ export interface WaitState {
   readonly cause?: Sequence
   /** Part of the data. */
   readonly match?: Json
+  /** Events above `after` that other waits of the run have taken. */
+  readonly others?: readonly Sequence[]
+  /** Its gather went on without it: it takes nothing any more. */
+  readonly isLate?: boolean
 }
 
 export interface Waiter {

@@ -21,9 +21,15 @@ import type { Command, RunState, SpineState } from './state.ts'
 
 export function openWait(state: SpineState, row: Row, run: RunState, record: LogRecord): void {
   const data = record.data as unknown as SystemData<'spine.wait.opened'>
-  const { command, event, after = 0, cause, match, due = 0 } = data
+  const { command, event, after = 0, cause, match, others, due = 0 } = data
   if (run.commands.has(command)) return
-  const wait = { event, after, ...(cause === undefined ? {} : { cause }), ...(match === undefined ? {} : { match }) }
+  const wait = {
+    event,
+    after,
+    ...(cause === undefined ? {} : { cause }),
+    ...(match === undefined ? {} : { match }),
+    ...(others === undefined ? {} : { others }),
+  }
   const asked = record.sequence
   run.commands.set(command, { kind: 'wait', asked, ended: 0, ok: false, carried: false, row: 0, due, wait })
   beginWait(state, row, command, run.commands.get(command) as Command)
@@ -31,7 +37,7 @@ export function openWait(state: SpineState, row: Row, run: RunState, record: Log
 
 /** On opening, and when a dead letter that waited is open again. */
 export function beginWait(state: SpineState, row: Row, name: string, { wait, due }: Command): void {
-  if (wait === undefined) return
+  if (wait === undefined || wait.isLate === true) return
   const source = state.deliveries.source[row] as Sequence
   // The record that opens it is not folded to its end yet: nothing that is to be waited for lies between.
   state.waits.add(state.deliveries.session[row] as string, wait, { row, command: name, since: state.at })
@@ -47,13 +53,25 @@ export function tellWaiters(state: SpineState, record: LogRecord): void {
 export function endWait(state: SpineState, row: Row, record: LogRecord): void {
   const { command: name } = record.data as unknown as SystemData<'spine.wait.matched'>
   const command = state.runs.get(row)?.commands.get(name)
-  if (command?.wait === undefined || command.ended !== 0) return
+  if (command?.wait === undefined || command.ended !== 0 || command.wait.isLate === true) return
   state.waits.remove(state.deliveries.session[row] as string, command.wait, row, name)
   endCommand(state, row, name, command, record, true)
 }
 
+/** A gather went on without it. It stays in the journal as what it is: open, and waited for by nobody. */
+export function dropWait(state: SpineState, row: Row, run: RunState, name: string): void {
+  const command = run.commands.get(name)
+  if (command?.wait === undefined || command.wait.isLate === true) return
+  state.waits.remove(state.deliveries.session[row] as string, command.wait, row, name)
+  command.wait = { ...command.wait, isLate: true }
+}
+
 /** W4 */
 export function foldTaken(state: SpineState, row: Row, record: LogRecord): void {
+  const { by, command } = record.data as unknown as SystemData<'spine.delivery.taken'>
+  const waiting = state.deliveries.find(by, state.deliveries.agent[row] as number)
+  // Its gather went on without that wait before this record came.
+  if (command !== undefined && state.runs.get(waiting)?.commands.get(command)?.wait?.isLate === true) return
   // What a join gathers is more than this event.
   if (!state.runs.has(row) && state.joins.of(row) === undefined) endDelivery(state, row, record, false)
 }

@@ -89,7 +89,7 @@ export const CATALOGUE = {
   }),
   'spine.timer.set': fact('The run sleeps until the due time.', { command: 'text', due: 'number', ...stand }),
   'spine.timer.fired': fact('The due time has come: of a sleep, of a gather, or of a delayed event.', { command: 'text' }),
-  'spine.wait.opened': fact('The run waits for an event of this type.', { command: 'text', event: 'text', match: 'json?', due: 'number?', after: 'number?', cause: 'number?', ...stand }),
+  'spine.wait.opened': fact('The run waits for an event of this type.', { command: 'text', event: 'text', match: 'json?', due: 'number?', after: 'number?', cause: 'number?', others: 'numbers?', ...stand }),
   'spine.wait.matched': fact('The awaited event was found.', { command: 'text', event: 'number' }),
   'spine.wait.expired': fact('The awaited event did not come in time.', { command: 'text' }),
   'spine.gather.opened': fact('The run gathers these branches.', {
@@ -119,7 +119,7 @@ export const CATALOGUE = {
     reply: 'json?', handoff: 'handoff?', dropped: 'texts?',
   }),
   'spine.delivery.skipped': fact('The delivery ended unstarted, for a reason that is no failure.', { why: 'text', of: 'number?' }),
-  'spine.delivery.taken': fact('A wait of the same agent took the event.', { by: 'number' }),
+  'spine.delivery.taken': fact('A wait of the same agent took the event.', { by: 'number', command: 'text?' }),
   'spine.delivery.superseded': fact('Newer input of the session made the run pointless.', { by: 'number' }),
   'spine.delivery.cancelled': fact('Whoever asked for the work no longer wants it.', { why: 'text' }),
   'spine.delivery.expired': fact('The deadline of the work passed.', { deadline: 'number' }),

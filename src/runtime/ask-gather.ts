@@ -15,7 +15,10 @@ export function askGather(context: RunContext, given: unknown, options: GatherOp
   const followed = plan.branches.map((branch) =>
     typeof branch.given === 'function'
       ? enter(context, id, branch.key, branch.given as (scope: ContextHandle) => unknown)
-      : follow(commands, plan, branch),
+      : commands.branches.isRefused(branch.given)
+        ? // It fails like a function that throws the same.
+          enter(context, id, branch.key, () => branch.given)
+        : follow(commands, plan, branch),
   )
   return commands.askAs(id, { kind: 'gather', gather: new Gather(id, plan, followed) })
 }
@@ -24,7 +27,7 @@ export function askGather(context: RunContext, given: unknown, options: GatherOp
 function requireOwn(branches: Branches, plan: GatherPlan, agent: string): void {
   const seen = new Set<string>()
   for (const { key, given } of plan.branches) {
-    if (typeof given === 'function') continue
+    if (typeof given === 'function' || branches.isRefused(given)) continue
     const id = typeof given === 'object' && given !== null ? branches.idOf(given) : undefined
     if (id === undefined) throw foreignBranch(key, agent)
     if (seen.has(id)) throw foreignBranch(key, agent, 'is the same promise as another one')

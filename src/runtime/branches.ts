@@ -40,6 +40,8 @@ export interface Scope {
 
 export class Branches {
   readonly #ids = new WeakMap<object, string>()
+  /** Promises of this `ctx` that were refused before anything was asked for. */
+  readonly #refused = new WeakSet<object>()
   readonly #scopes = new Map<string, Scope>()
   /** Branches that are single commands, and late. */
   readonly #late = new Set<string>()
@@ -63,6 +65,7 @@ export class Branches {
       // Nobody may await it: a loser of a race, a forgotten call. It must not become an unhandled rejection.
       promise.catch(() => {})
       if (this.#asked !== undefined) this.#ids.set(promise, this.#asked)
+      else this.#refused.add(promise)
       return promise
     } finally {
       this.#scope = outer
@@ -77,6 +80,11 @@ export class Branches {
 
   idOf(promise: object): string | undefined {
     return this.#ids.get(promise)
+  }
+
+  /** It is from this `ctx`, and stands for no command: what was asked for made no sense. */
+  isRefused(given: unknown): boolean {
+    return typeof given === 'object' && given !== null && this.#refused.has(given)
   }
 
   scopeOf(id: string): Scope | undefined {

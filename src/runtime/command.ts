@@ -38,6 +38,8 @@ export interface WaitCommand {
   readonly match: Json | undefined
   /** Only events above it count. Asked for when it is performed. */
   readonly after: () => number
+  /** What other waits for the type took above that. */
+  readonly others: () => readonly number[]
 }
 
 export interface StepCommand {

@@ -200,7 +200,7 @@ export class EventWaits {
       state.joins.of(own) === undefined &&
       !this.#host.isRunning(own)
     )
-      records.push(fact('spine.delivery.taken', rowHeader(state, own, time), { by: source }))
+      records.push(fact('spine.delivery.taken', rowHeader(state, own, time), { by: source, command }))
     // A refusal means that the lane is lost, which whoever folds the other's claim notices.
     await this.#host.append({ guards: [this.#host.laneGuard()], records }).catch(() => undefined)
     this.#matched.delete(name)
@@ -209,12 +209,12 @@ export class EventWaits {
   #waitOf({ row, source, command }: WaitPlace): WaitState | undefined {
     const { deliveries, runs } = this.#host.state
     const known = deliveries.source[row] === source ? runs.get(row)?.commands.get(command) : undefined
-    return known?.ended === 0 ? known.wait : undefined
+    return known?.ended === 0 && known.wait?.isLate !== true ? known.wait : undefined
   }
 }
 
-function isFor({ after, cause, match, event }: WaitState, record: LogRecord): boolean {
-  if (record.type !== event || record.sequence <= after) return false
+function isFor({ after, cause, match, event, others }: WaitState, record: LogRecord): boolean {
+  if (record.type !== event || record.sequence <= after || others?.includes(record.sequence) === true) return false
   if (cause !== undefined && record.cause !== cause) return false
   return match === undefined || includes(record.data, match as { readonly [key: string]: Json })
 }

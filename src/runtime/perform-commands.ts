@@ -369,6 +369,7 @@ function idempotencyKey(run: Run, id: string): string {
 
 function openWait(run: Run, id: string, command: WaitCommand): NewRecord {
   const { type, withinMs, cause, match } = command
+  const others = command.others()
   return fact('spine.wait.opened', headerNow(run), {
     command: id,
     event: type.type,
@@ -376,6 +377,7 @@ function openWait(run: Run, id: string, command: WaitCommand): NewRecord {
     due: Math.ceil(run.host.clock.now() + withinMs),
     ...(cause === undefined ? {} : { cause }),
     ...(match === undefined ? {} : { match }),
+    ...(others.length === 0 ? {} : { others }),
     ...run.stand(),
   })
 }

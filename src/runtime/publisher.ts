@@ -168,6 +168,7 @@ export class Publisher {
     if (options.cause === undefined) return { header: this.#rootHeader(options), guards: [] }
     const cause = await this.#causeOf(options.cause)
     requireHops(cause.hops + 1)
+    if (cause.deadline !== undefined && cause.deadline <= this.#runtime.clock.now()) throw expired(cause.request)
     const header = {
       time: this.#runtime.clock.now(),
       request: cause.request,
@@ -271,6 +272,7 @@ export class Publisher {
 
   async #published(draft: Draft, outcome: AppendOutcome, index: number): Promise<Published> {
     if (outcome.status === 'conflict') {
+      if (this.#runtime.endOf(draft.record.request) === 'expired') throw expired(draft.record.request)
       throw new SpineError('SPINE_REQUEST_CANCELLED', `The request '${draft.record.request}' has ended.`, {
         value: draft.record.request,
         limit: outcome.at,
@@ -319,6 +321,13 @@ function besides(header: Omit<RecordHeader, 'type'>): Omit<RecordHeader, 'type'>
   return { ...header, due: undefined, version: undefined }
 }
 
+function expired(request: string): SpineError {
+  return new SpineError('SPINE_EXPIRED', `The deadline of the request '${request}' has passed.`, {
+    value: request,
+    fix: 'Publish without cause to start a new request.',
+  })
+}
+
 function delayed(header: Omit<RecordHeader, 'type'>, { delay }: PublishOptions): Omit<RecordHeader, 'type'> {
   const due = dueAfter(delay, header.time)
   return due === undefined ? header : { ...header, due }
@@ -330,13 +339,21 @@ function urgent(header: Omit<RecordHeader, 'type'>, { priority }: PublishOptions
 }
 
 function keyOf(options: PublishOptions, scope: string, data: Json): IdempotencyKey | undefined {
-  const { idempotencyKey: name, session, partition } = options
+  const { idempotencyKey: name, session, partition, cause } = options
   if (name === undefined) return undefined
   requireId(name, 'idempotencyKey')
   return {
     scope,
     name,
-    print: fingerprint(canonicalJson({ data, session: session ?? null, partition: partition ?? null })),
+    print: fingerprint(
+      canonicalJson({
+        data,
+        session: session ?? null,
+        partition: partition ?? null,
+        // Left out where there is none: keys from before it keep their print.
+        ...(cause === undefined ? {} : { cause }),
+      }),
+    ),
   }
 }
 

@@ -1,7 +1,7 @@
 /** Questions about requests: what is open and why, how it ended, and the order to end it. */
 import type { SpineEvent } from '../agent/event-type.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import { type AgentState, deliveryId, type Mark } from '../coordination/state.ts'
+import { type AgentState, type Command, deliveryId, type Mark } from '../coordination/state.ts'
 import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import { PRIORITIES, type Priority } from '../event/priority.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
@@ -50,7 +50,7 @@ export class Requests {
 
   async settled(request: string, within: Duration = '60s'): Promise<Settled> {
     const withinMs = durationMs(within, 'settled: within')
-    if (this.#openRows(request).length === 0) await this.#root(request)
+    if (typeof request !== 'string' || this.#openRows(request).length === 0) await this.#root(request)
     if (this.#isOpen(request)) await this.#rest(request, withinMs)
     return this.#describe(request)
   }
@@ -155,17 +155,40 @@ export class Requests {
   #wake(marks: readonly Mark[]): void {
     if (this.#waits.size === 0) return
     if (this.#runtime.isClosed) {
-      for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
+      this.#lookAll()
       return
     }
+    // A caller comes to rest a moment after its call has been folded.
+    if (marks.some((mark) => mark.kind === 'ready' && !this.#isHosted(mark.row))) setImmediate(() => this.#lookAll())
     for (const mark of marks) {
       if (mark.kind !== 'ended') continue
       for (const look of [...(this.#waits.get(mark.request) ?? [])]) look()
     }
   }
 
+  #lookAll(): void {
+    for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
+  }
+
   #isOpen(request: string): boolean {
-    return this.#openRows(request).some((row) => this.#isHosted(row))
+    return this.#openRows(request).some((row) => this.#isHosted(row) && !this.#waitsForAbsent(row))
+  }
+
+  /** Nothing but replies of absent agents can make it go on. */
+  #waitsForAbsent(row: Row): boolean {
+    const { state } = this.#runtime
+    const run = this.#runtime.runOf(row)
+    if (run === undefined ? !this.#runtime.isForgotten(row) : run.phase !== 'suspended') return false
+    const open = [...(state.runs.get(row)?.commands.values() ?? [])].filter(
+      ({ ended, carried }) => ended === 0 && !carried,
+    )
+    const isStuck = ({ kind, due, row: callee }: Command) =>
+      due === 0 && (kind === 'gather' || (kind === 'call' && callee !== 0 && this.#isStuck(callee)))
+    return open.some(({ kind }) => kind === 'call') && open.every(isStuck)
+  }
+
+  #isStuck(row: Row): boolean {
+    return !this.#isHosted(row) || this.#waitsForAbsent(row)
   }
 
   #isHosted(row: Row): boolean {
@@ -218,7 +241,8 @@ export class Requests {
   }
 
   async #root(request: string): Promise<LogRecord> {
-    const root = await this.#runtime.records.root(request)
+    const isId = typeof request === 'string' && request !== ''
+    const root = !isId ? undefined : await this.#runtime.records.root(request)
     if (root !== undefined && request !== 'spine') return root
     throw new SpineError('SPINE_REQUEST_UNKNOWN', `No request has the id '${request}'.`, {
       value: request,

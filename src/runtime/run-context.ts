@@ -79,6 +79,12 @@ export interface Intentions {
   readonly handoffs: ReadonlyMap<Handoff, { readonly target: string; readonly input: Encoded }>
 }
 
+/** What waits for one type have taken: in order, and last by each way to ask (cause and match). */
+interface Taken {
+  readonly all: number[]
+  readonly last: Map<string, number>
+}
+
 const NO_HANDOFFS: Intentions['handoffs'] = new Map()
 const STEP_RETRY_DEFAULT = { attempts: 1, backoff: '500ms..1m' }
 
@@ -90,8 +96,8 @@ export class RunContext {
   #state: SessionState
   #random: Random | undefined
   #isClosed = false
-  /** By type: the event that a wait took last. */
-  #taken: Map<string, number> | undefined
+  /** By type: the events that its waits took. */
+  #taken: Map<string, Taken> | undefined
   #sessionHandle: SessionHandle<{ readonly [key: string]: Json }> | undefined
 
   constructor(attempt: Attempt) {
@@ -234,15 +240,33 @@ export class RunContext {
     return askGather(this, branches, options)
   }
 
-  /** The first match after what it took before, so that an event between two waits is not lost. */
+  /**
+   * The first match after its own event that no wait of it has taken, so that an event between two waits is not lost, and
+   * answers may come in any order. What was asked for in the same way before is looked for behind that.
+   */
   async waitFor(type: AnyEventType, options: WaitForOptions): Promise<SpineEvent | undefined> {
     const command = waitCommand(type, options, `waitFor '${type?.type}' of ${this.attempt.agent.name}`)
-    const after = () => this.#taken?.get(type.type) ?? this.attempt.header.cause
-    const event = (await this.attempt.ask(`@wait ${type.type}`, { ...command, after }, false)) as SpineEvent | undefined
+    const taken = this.#takenOf(type.type)
+    const selector = JSON.stringify([command.cause ?? null, command.match ?? null])
+    const after = () => taken.last.get(selector) ?? this.attempt.header.cause
+    const others = () => taken.all.filter((sequence) => sequence > after())
+    const event = (await this.attempt.ask(`@wait ${type.type}`, { ...command, after, others }, false)) as
+      | SpineEvent
+      | undefined
     if (event === undefined) return undefined
-    this.#taken ??= new Map()
-    this.#taken.set(type.type, event.sequence)
+    taken.last.set(selector, event.sequence)
+    taken.all.push(event.sequence)
     return event
+  }
+
+  #takenOf(type: string): Taken {
+    this.#taken ??= new Map()
+    let taken = this.#taken.get(type)
+    if (taken === undefined) {
+      taken = { all: [], last: new Map() }
+      this.#taken.set(type, taken)
+    }
+    return taken
   }
 
   session(): SessionHandle<{ readonly [key: string]: Json }> {

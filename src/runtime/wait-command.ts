@@ -7,7 +7,11 @@ import { limits } from '../kernel/limits.ts'
 import type { WaitCommand } from './command.ts'
 
 /** What a `ctx.waitFor` asks for. @throws SPINE_EVENT_INVALID, SPINE_DURATION_INVALID, SPINE_OPTION_INVALID, SPINE_PAYLOAD_… */
-export function waitCommand(type: AnyEventType, options: WaitForOptions, what: string): Omit<WaitCommand, 'after'> {
+export function waitCommand(
+  type: AnyEventType,
+  options: WaitForOptions,
+  what: string,
+): Omit<WaitCommand, 'after' | 'others'> {
   if (typeof type?.type !== 'string' || !isStandardSchema(type.schema)) {
     throw new SpineError('SPINE_EVENT_INVALID', `A ${what} was given no type of event.`, {
       value: type,

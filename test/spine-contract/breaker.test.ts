@@ -7,12 +7,17 @@ const BREAKER = { failures: 2, within: '1m', cooldown: 60 } as const
 
 describeOnEachEngine('a breaker', (world) => {
   /** A service that is down until it is mended, and an agent that relies on it. */
-  const service = (options: { fails?: () => Error; name?: string } = {}) => {
+  const service = (options: { fails?: () => Error; name?: string; cooldown?: number } = {}) => {
     const tried: number[] = []
     const around = { isDown: true, tried }
     const using = agent(
       options.name ?? 'using',
-      { on: Numbered, breaker: BREAKER, concurrency: 1, retry: { attempts: 3, backoff: '1ms' } },
+      {
+        on: Numbered,
+        breaker: { ...BREAKER, cooldown: options.cooldown ?? BREAKER.cooldown },
+        concurrency: 1,
+        retry: { attempts: 3, backoff: '1ms' },
+      },
       async (evt, ctx) => {
         await ctx.step('use', () => {
           tried.push(evt.data.n)
@@ -27,7 +32,7 @@ describeOnEachEngine('a breaker', (world) => {
   }
 
   it('holds what waits after repeated failures, spends nothing, and goes on in order when a probe has passed', async () => {
-    const { around, using, tried } = service()
+    const { around, using, tried } = service({ cooldown: 600 })
     const spine = await world.open({ agents: [using] })
     const published = []
     for (const n of [1, 2, 3, 4, 5]) published.push(await spine.publish(Numbered, { n }, { session: `s${n}` }))
@@ -75,7 +80,7 @@ describeOnEachEngine('a breaker', (world) => {
   })
 
   it('holds after a restart, until its time', async () => {
-    const { around, using, tried } = service()
+    const { around, using, tried } = service({ cooldown: 600 })
     const one = await world.open({ agents: [using] })
     const first = await one.publish(Numbered, { n: 1 })
     await until(() => one.agents.list()[0]?.breaker?.state === 'open')
