@@ -50,6 +50,61 @@ it('looks once at the past of a wait, and not again while nothing comes', async 
   expect([reads(), waits.isIdle]).toEqual([1, true])
 })
 
+it('V5 reads a session once for all who wait there, and once more for those that began meanwhile', async () => {
+  const { waits, place, reads, log } = world()
+  const places = [place]
+  for (const key of ['2', '3', '4']) {
+    const run = log.delivery(log.event('inquiry.received', { session: 's', key }), 'clerk')
+    run.openWait('@wait answer.given#0', 'answer.given')
+    places.push({ ...place, row: places.length + 1, source: run.source })
+  }
+  waits.look(places.slice(0, 2))
+  waits.look(places.slice(2, 3))
+  waits.look(places.slice(3))
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  expect([reads(), waits.isIdle]).toEqual([2, true])
+})
+
+it('V1, V2, V4 tries a read again that failed: the first match is found, whatever came meanwhile, and its time waits for it', async () => {
+  const timers: (() => void)[] = []
+  const matched: unknown[] = []
+  let failures = 1
+  const { waits, place, log, marks } = world({
+    clock: {
+      now: () => 0,
+      setTimer: (_at, fire) => {
+        timers.push(fire)
+        return { cancel: () => {} }
+      },
+    },
+    engine: {
+      head: async () => 9,
+      read: async () => {
+        if (failures-- > 0) throw new Error('no disk')
+        return [{ type: 'answer.given', session: 's', sequence: 3, cause: 0, data: null }]
+      },
+    } as unknown as Engine,
+    append: async ({ records }) => {
+      matched.push(...records.map(({ type, data }) => [type, data?.value]))
+      return { status: 'appended', first: 1, last: 1 }
+    },
+  })
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 5))
+  waits.look([place])
+  await rest()
+  marks()
+  log.event('answer.given', { session: 's' })
+  for (const mark of marks()) if (mark.kind === 'awaited') waits.came(mark.record)
+  let expired = 0
+  waits.expire(place, () => void expired++)
+  await rest()
+  expect([timers.length, expired, matched]).toEqual([1, 0, []])
+  timers[0]?.()
+  await rest()
+  expect(matched).toEqual([['spine.wait.matched', { command: place.command, event: 3 }]])
+  expect([expired, waits.isIdle]).toEqual([0, true])
+})
+
 describe('V4 a wait whose time is up', () => {
   const answer = { type: 'answer.given', sequence: 3, cause: 0, data: null } as unknown as LogRecord
 
