@@ -4,8 +4,9 @@ import { takeOver } from '../coordination/decide.ts'
 import { encodeState } from '../coordination/encode-state.ts'
 import { evolve } from '../coordination/evolve.ts'
 import { initialState } from '../coordination/state.ts'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, ReadQuery } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
+import { limits } from '../kernel/limits.ts'
 import { EventWaits, type WaitHost } from './event-waits.ts'
 
 function world(host: Partial<WaitHost> = {}) {
@@ -103,6 +104,37 @@ it('V1, V2, V4 tries a read again that failed: the first match is found, whateve
   await rest()
   expect(matched).toEqual([['spine.wait.matched', { command: place.command, event: 3 }]])
   expect([expired, waits.isIdle]).toEqual([0, true])
+})
+
+it('V1 a delayed event that becomes due while the past is still being read is not overlooked', async () => {
+  const matched: string[] = []
+  let now = 0
+  let letGo = () => {}
+  const delayed = { type: 'answer.given', session: 's', sequence: 3, cause: 0, data: null, due: 10 }
+  const full = Array.from({ length: limits.readRecordsMax }, (_, index) => ({
+    ...delayed,
+    type: index ? '' : delayed.type,
+  }))
+  const { waits, place, log } = world({
+    clock: { now: () => now, setTimer: () => ({ cancel: () => {} }) },
+    engine: {
+      read: ({ after = 0 }: ReadQuery) =>
+        after < 3 ? Promise.resolve(full) : new Promise((done) => (letGo = () => done([]))),
+    } as unknown as Engine,
+    append: async ({ records }) => {
+      matched.push(...records.map(({ type }) => type))
+      return { status: 'appended', first: 1, last: 1 }
+    },
+  })
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 5))
+  log.event('number.drawn', { session: 's' })
+  waits.look([place])
+  await rest()
+  now = 10
+  waits.lookAgain(place)
+  letGo()
+  await rest()
+  expect(matched).toEqual(['spine.wait.matched'])
 })
 
 describe('V4 a wait whose time is up', () => {

@@ -55,6 +55,8 @@ export class EventWaits {
   readonly #reading = new Set<string>()
   /** Waits whose past is not read to its end yet, with what has come meanwhile. */
   readonly #looking = new Map<string, LogRecord[]>()
+  /** Of those, the ones for which a delayed event has become due that the reading may have passed already. */
+  readonly #lookAgain = new Set<string>()
   /** Waits whose time is up, and that are not ended yet. */
   readonly #overdue = new Map<string, { readonly end: () => void; hasFolded: boolean }>()
   /** Waits whose match is on its way to the log. */
@@ -78,6 +80,12 @@ export class EventWaits {
       this.#enqueue(place)
     }
     this.#lookOn()
+  }
+
+  /** A delayed event has become due that it may be for. */
+  lookAgain(place: WaitPlace): void {
+    if (this.#looking.has(nameOf(place))) this.#lookAgain.add(nameOf(place))
+    else this.look([place])
   }
 
   #enqueue(place: WaitPlace): void {
@@ -170,9 +178,12 @@ export class EventWaits {
   }
 
   #endLook(place: WaitPlace): void {
-    const came = this.#looking.get(nameOf(place)) ?? []
-    this.#looking.delete(nameOf(place))
+    const name = nameOf(place)
+    const came = this.#looking.get(name) ?? []
+    this.#looking.delete(name)
     for (const record of came) if (this.#consider(place, record)) break
+    if (this.#lookAgain.delete(name) && !this.#matched.has(name) && this.#waitOf(place) !== undefined)
+      this.look([place])
     this.#endOverdue(place)
   }
 

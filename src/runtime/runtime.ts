@@ -380,7 +380,7 @@ export class Runtime implements RunHost {
     if (this.#failure !== undefined) return
     for (const decision of decideDue(this.state, this.clock.now())) {
       if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
-      else if (decision.kind === 'look-again') this.#waits.look([decision])
+      else if (decision.kind === 'look-again') this.#waits.lookAgain(decision)
       else if (decision.kind === 'half-open') this.#dispatcher.resumed(decision.agent)
       else if (decision.kind === 'pass-rate') this.#dispatcher.rates.pass(decision.place)
       else if (decision.kind === 'fire-timer' && decision.isWait)
