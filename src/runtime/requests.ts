@@ -1,7 +1,7 @@
 /** Questions about requests: what is open and why, how it ended, and the order to end it. */
 import type { SpineEvent } from '../agent/event-type.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import { type AgentState, deliveryId, type Mark } from '../coordination/state.ts'
+import { type AgentState, deliveryId } from '../coordination/state.ts'
 import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import { PRIORITIES, type Priority } from '../event/priority.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
@@ -11,12 +11,13 @@ import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { givenPriority } from './given-priority.ts'
 import { fact, rowHeader } from './record-draft.ts'
+import { RequestRests } from './request-rests.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored, toEvent } from './to-event.ts'
 import { type Waiting, waitingOf } from './waiting.ts'
 
 export interface Settled {
-  /** `open`: the bound passed first, or only absent agents have work left. `failed`: at rest, with dead letters. */
+  /** `open`: the bound passed first, or all that is left waits for absent agents. `failed`: at rest, with dead letters. */
   readonly status: 'done' | 'failed' | 'expired' | 'cancelled' | 'open'
   /** The log position that this tells of. */
   readonly at: number
@@ -40,18 +41,17 @@ export interface RequestInfo extends Settled {
 
 export class Requests {
   readonly #runtime: Runtime
-  /** Looks to take when something of the request has ended. */
-  readonly #waits = new Map<string, Set<() => void>>()
+  readonly #rests: RequestRests
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime
-    runtime.onFolded.add((marks) => this.#wake(marks))
+    this.#rests = new RequestRests(runtime)
   }
 
   async settled(request: string, within: Duration = '60s'): Promise<Settled> {
     const withinMs = durationMs(within, 'settled: within')
     if (this.#openRows(request).length === 0) await this.#root(request)
-    if (this.#isOpen(request)) await this.#rest(request, withinMs)
+    await this.#rests.rest(request, withinMs)
     return this.#describe(request)
   }
 
@@ -130,38 +130,6 @@ export class Requests {
     const restarted = rows.map((row) => deliveryId(deliveries.source[row] as number, this.#agentOf(row)))
     if (records.length > 0) await this.#runtime.appendAsOwner(records)
     return restarted
-  }
-
-  /** Resolves when nothing is open at hosted agents, when the bound passes, or when the log has failed. */
-  #rest(request: string, withinMs: number): Promise<void> {
-    const { clock } = this.#runtime
-    return new Promise((resolve) => {
-      const looks = this.#waits.get(request) ?? new Set()
-      this.#waits.set(request, looks)
-      const done = () => {
-        timer.cancel()
-        looks.delete(look)
-        if (looks.size === 0) this.#waits.delete(request)
-        resolve()
-      }
-      const look = () => {
-        if (!this.#isOpen(request) || this.#runtime.isClosed) done()
-      }
-      const timer = clock.setTimer(clock.now() + withinMs, done)
-      looks.add(look)
-    })
-  }
-
-  #wake(marks: readonly Mark[]): void {
-    if (this.#waits.size === 0) return
-    if (this.#runtime.isClosed) {
-      for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
-      return
-    }
-    for (const mark of marks) {
-      if (mark.kind !== 'ended') continue
-      for (const look of [...(this.#waits.get(mark.request) ?? [])]) look()
-    }
   }
 
   #isOpen(request: string): boolean {

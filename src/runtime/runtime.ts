@@ -88,6 +88,8 @@ export class Runtime implements RunHost {
   readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
   /** Called for every record once it is folded; for waits of users. */
   readonly onRecord = new Set<(record: LogRecord) => void>()
+  /** Called when a run waits for the log alone; for waits of users. */
+  readonly onSuspended = new Set<(row: Row) => void>()
   readonly #fold: LogFold
   readonly #appender: Appender
   readonly #dispatcher: Dispatcher
@@ -336,6 +338,7 @@ export class Runtime implements RunHost {
       if (run.isCareful && this.state.deliveries.started[run.row] === 1) this.#nameNow()
     }
     this.#dispatcher.slotFreed(run)
+    if (run.phase === 'suspended') for (const listener of this.onSuspended) listener(run.row)
     this.#onRunRests()
   }
 
