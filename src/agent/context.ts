@@ -7,6 +7,9 @@ import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf, SpineEvent } from
 import type { AllOf, BranchesOf, GatherAllOptions, GatheredOf, GatherOptions } from './gather.ts'
 import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.ts'
 
+/** What can be waited for; anything else explains itself in the compile error. */
+type Awaitable<Event> = Event extends AnyEventType ? Event : 'waitFor takes an event type: what event() returned'
+
 /** What a step's function is given. */
 export interface StepContext {
   /** Fires when the result is no longer wanted: timeout, cancel, preemption, shutdown. Hand it to `fetch`, to a model SDK, … */
@@ -241,10 +244,10 @@ export interface Context<Options extends AnyOptions = AnyOptions> {
    * const asked = await ctx.publish(ApprovalAsked, { order: evt.data.id })
    * const answer = await ctx.waitFor(ApprovalGiven, { cause: asked, within: '3d' })
    */
-  waitFor<Event extends AnyEventType>(
-    type: Event,
-    options: WaitForOptions<MatchOf<DataOf<Event>>>,
-  ): Promise<EventOf<Event> | undefined>
+  waitFor<Event>(
+    type: Awaitable<Event>,
+    options: WaitForOptions<MatchOf<DataOf<Extract<Event, AnyEventType>>>>,
+  ): Promise<EventOf<Extract<Event, AnyEventType>> | undefined>
   readonly session: SessionHandle<StateOf<Options>>
   /** What this work may still spend, by unit; a unit without a limit is left out. Journaled: the same on every replay. */
   readonly budget: { remaining(): Promise<Amounts> }

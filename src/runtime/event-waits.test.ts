@@ -4,8 +4,9 @@ import { takeOver } from '../coordination/decide.ts'
 import { encodeState } from '../coordination/encode-state.ts'
 import { evolve } from '../coordination/evolve.ts'
 import { initialState } from '../coordination/state.ts'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, ReadQuery } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
+import { limits } from '../kernel/limits.ts'
 import { EventWaits, type WaitHost } from './event-waits.ts'
 
 function world(host: Partial<WaitHost> = {}) {
@@ -48,6 +49,92 @@ it('looks once at the past of a wait, and not again while nothing comes', async 
   waits.look([place, place])
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect([reads(), waits.isIdle]).toEqual([1, true])
+})
+
+it('V5 reads a session once for all who wait there, and once more for those that began meanwhile', async () => {
+  const { waits, place, reads, log } = world()
+  const places = [place]
+  for (const key of ['2', '3', '4']) {
+    const run = log.delivery(log.event('inquiry.received', { session: 's', key }), 'clerk')
+    run.openWait('@wait answer.given#0', 'answer.given')
+    places.push({ ...place, row: places.length + 1, source: run.source })
+  }
+  waits.look(places.slice(0, 2))
+  waits.look(places.slice(2, 3))
+  waits.look(places.slice(3))
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  expect([reads(), waits.isIdle]).toEqual([2, true])
+})
+
+it('V1, V2, V4 tries a read again that failed: the first match is found, whatever came meanwhile, and its time waits for it', async () => {
+  const timers: (() => void)[] = []
+  const matched: unknown[] = []
+  let failures = 1
+  const { waits, place, log, marks } = world({
+    clock: {
+      now: () => 0,
+      setTimer: (_at, fire) => {
+        timers.push(fire)
+        return { cancel: () => {} }
+      },
+    },
+    engine: {
+      head: async () => 9,
+      read: async () => {
+        if (failures-- > 0) throw new Error('no disk')
+        return [{ type: 'answer.given', session: 's', sequence: 3, cause: 0, data: null }]
+      },
+    } as unknown as Engine,
+    append: async ({ records }) => {
+      matched.push(...records.map(({ type, data }) => [type, data?.value]))
+      return { status: 'appended', first: 1, last: 1 }
+    },
+  })
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 5))
+  waits.look([place])
+  await rest()
+  marks()
+  log.event('answer.given', { session: 's' })
+  for (const mark of marks()) if (mark.kind === 'awaited') waits.came(mark.record)
+  let expired = 0
+  waits.expire(place, () => void expired++)
+  await rest()
+  expect([timers.length, expired, matched]).toEqual([1, 0, []])
+  timers[0]?.()
+  await rest()
+  expect(matched).toEqual([['spine.wait.matched', { command: place.command, event: 3 }]])
+  expect([expired, waits.isIdle]).toEqual([0, true])
+})
+
+it('V1 a delayed event that becomes due while the past is still being read is not overlooked', async () => {
+  const matched: string[] = []
+  let now = 0
+  let letGo = () => {}
+  const delayed = { type: 'answer.given', session: 's', sequence: 3, cause: 0, data: null, due: 10 }
+  const full = Array.from({ length: limits.readRecordsMax }, (_, index) => ({
+    ...delayed,
+    type: index ? '' : delayed.type,
+  }))
+  const { waits, place, log } = world({
+    clock: { now: () => now, setTimer: () => ({ cancel: () => {} }) },
+    engine: {
+      read: ({ after = 0 }: ReadQuery) =>
+        after < 3 ? Promise.resolve(full) : new Promise((done) => (letGo = () => done([]))),
+    } as unknown as Engine,
+    append: async ({ records }) => {
+      matched.push(...records.map(({ type }) => type))
+      return { status: 'appended', first: 1, last: 1 }
+    },
+  })
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 5))
+  log.event('number.drawn', { session: 's' })
+  waits.look([place])
+  await rest()
+  now = 10
+  waits.lookAgain(place)
+  letGo()
+  await rest()
+  expect(matched).toEqual(['spine.wait.matched'])
 })
 
 describe('V4 a wait whose time is up', () => {

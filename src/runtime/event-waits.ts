@@ -8,12 +8,13 @@
  * V3  Nothing is polled: a wait costs nothing until an event of its session and type comes.
  * V4  A wait ends by its time only when all that is on the log by then has been looked at: whoever answered while no
  *     process ran, or while the fold was behind, has answered.
+ * V5  However many wait for one type in one session, a read of their past serves all of them that had begun by then.
  */
 import type { Place } from '../coordination/decide.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
 import type { SpineState } from '../coordination/state.ts'
 import type { WaitState } from '../coordination/wait-index.ts'
-import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
+import type { AppendOutcome, Engine, Guard, ReadQuery } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -48,10 +49,14 @@ const TRY_AGAIN_MS = 1_000
 
 export class EventWaits {
   readonly #host: WaitHost
-  #queue: WaitPlace[] = []
-  #next = 0
-  /** Waits whose past is being read, with what has come meanwhile. */
+  /** Waits whose past is to be read, by session and type (V5). */
+  readonly #queued = new Map<string, WaitPlace[]>()
+  /** Sessions and types that are being read. */
+  readonly #reading = new Set<string>()
+  /** Waits whose past is not read to its end yet, with what has come meanwhile. */
   readonly #looking = new Map<string, LogRecord[]>()
+  /** Of those, the ones for which a delayed event has become due that the reading may have passed already. */
+  readonly #lookAgain = new Set<string>()
   /** Waits whose time is up, and that are not ended yet. */
   readonly #overdue = new Map<string, { readonly end: () => void; hasFolded: boolean }>()
   /** Waits whose match is on its way to the log. */
@@ -69,12 +74,40 @@ export class EventWaits {
   /** Looks at the past. */
   look(places: readonly WaitPlace[]): void {
     for (const place of places) {
+      if (this.#looking.has(nameOf(place))) continue
       // From here on what comes is kept, also while the look itself has to wait its turn.
-      if (this.#waitOf(place) === undefined || this.#looking.has(nameOf(place))) continue
       this.#looking.set(nameOf(place), [])
-      this.#queue.push(place)
+      this.#enqueue(place)
     }
-    while (!this.#host.isClosed && this.#looks < LOOKS_MAX && this.#next < this.#queue.length) void this.#lookInTurn()
+    this.#lookOn()
+  }
+
+  /** A delayed event has become due that it may be for. */
+  lookAgain(place: WaitPlace): void {
+    if (this.#looking.has(nameOf(place))) this.#lookAgain.add(nameOf(place))
+    else this.look([place])
+  }
+
+  #enqueue(place: WaitPlace): void {
+    const wait = this.#waitOf(place)
+    if (wait === undefined) {
+      this.#endLook(place)
+      return
+    }
+    const group = `${this.#host.state.deliveries.session[place.row]}\0${wait.event}`
+    const queued = this.#queued.get(group)
+    if (queued === undefined) this.#queued.set(group, [place])
+    else queued.push(place)
+  }
+
+  #lookOn(): void {
+    for (const [group, places] of this.#queued) {
+      if (this.#host.isClosed || this.#looks === LOOKS_MAX) return
+      // Those that begin while their session is read gather here, and are served by its next read.
+      if (this.#reading.has(group)) continue
+      this.#queued.delete(group)
+      void this.#lookAt(group, places)
+    }
   }
 
   /** An event has been folded that someone may be waiting for. */
@@ -123,49 +156,74 @@ export class EventWaits {
     if (!this.#matched.has(name) && this.#waitOf(place) !== undefined) overdue.end()
   }
 
-  async #lookInTurn(): Promise<void> {
+  async #lookAt(group: string, places: readonly WaitPlace[]): Promise<void> {
     this.#looks++
-    while (this.#next < this.#queue.length && !this.#host.isClosed) {
-      const place = this.#queue[this.#next++] as WaitPlace
-      if (this.#next === this.#queue.length) {
-        this.#queue = []
-        this.#next = 0
-      }
-      await this.#lookAt(place)
+    this.#reading.add(group)
+    try {
+      await this.#readPast(places)
+      for (const place of places) this.#endLook(place)
+    } catch {
+      // They are still looking, so that what comes is kept in its order, and their time does not end them (V1, V4).
+      const { clock, isClosed } = this.#host
+      if (!isClosed) clock.setTimer(clock.now() + TRY_AGAIN_MS, () => this.#tryAgain(places))
     }
+    this.#reading.delete(group)
     this.#looks--
+    this.#lookOn()
   }
 
-  async #lookAt(place: WaitPlace): Promise<void> {
-    const { clock } = this.#host
-    let found = false
-    try {
-      found = await this.#isInPast(place)
-    } catch {
-      this.#looking.delete(nameOf(place))
-      if (!this.#host.isClosed) clock.setTimer(clock.now() + TRY_AGAIN_MS, () => this.look([place]))
-      return
-    }
-    const came = this.#looking.get(nameOf(place)) ?? []
-    this.#looking.delete(nameOf(place))
-    if (!found) for (const record of came) if (this.#consider(place, record)) break
+  #tryAgain(places: readonly WaitPlace[]): void {
+    for (const place of places) this.#enqueue(place)
+    this.#lookOn()
+  }
+
+  #endLook(place: WaitPlace): void {
+    const name = nameOf(place)
+    const came = this.#looking.get(name) ?? []
+    this.#looking.delete(name)
+    for (const record of came) if (this.#consider(place, record)) break
+    if (this.#lookAgain.delete(name) && !this.#matched.has(name) && this.#waitOf(place) !== undefined)
+      this.look([place])
     this.#endOverdue(place)
   }
 
   /** V1: page by page up to where the fold stood when the first page was asked for. */
-  async #isInPast(place: WaitPlace): Promise<boolean> {
+  async #readPast(places: readonly WaitPlace[]): Promise<void> {
     const { state, engine } = this.#host
     const until = state.at
-    let after = this.#waitOf(place)?.after
-    while (after !== undefined && after < until) {
-      const wait = this.#waitOf(place)
-      if (wait === undefined) return true
-      const session = state.deliveries.session[place.row] as string
-      const page = await engine.read({ session, types: [wait.event], after, limit: limits.readRecordsMax })
-      for (const record of page) if (record.sequence <= until && this.#consider(place, record)) return true
+    const { waits, query, first } = this.#byCause(places)
+    for (let after = first; after !== undefined && after < until && waits.size > 0; ) {
+      const page = await engine.read({ ...query, after, limit: limits.readRecordsMax })
+      for (const record of page) {
+        if (record.sequence > until) return
+        for (const cause of [undefined, record.cause]) this.#considerAll(waits, cause, record)
+      }
       after = page.length < limits.readRecordsMax ? undefined : page.at(-1)?.sequence
     }
-    return false
+  }
+
+  #considerAll(waits: Map<Sequence | undefined, Set<WaitPlace>>, cause: Sequence | undefined, record: LogRecord): void {
+    const places = waits.get(cause)
+    if (places === undefined) return
+    for (const place of places) if (this.#consider(place, record)) places.delete(place)
+    if (places.size === 0) waits.delete(cause)
+  }
+
+  /** Waits of one session and type, so that an event is compared only with those that its cause fits. */
+  #byCause(places: readonly WaitPlace[]) {
+    const waits = new Map<Sequence | undefined, Set<WaitPlace>>()
+    let query: Pick<ReadQuery, 'session' | 'types'> = {}
+    let first: Sequence | undefined
+    for (const place of places) {
+      const wait = this.#waitOf(place)
+      if (wait === undefined) continue
+      query = { session: this.#host.state.deliveries.session[place.row] as string, types: [wait.event] }
+      if (first === undefined || wait.after < first) first = wait.after
+      const known = waits.get(wait.cause)
+      if (known === undefined) waits.set(wait.cause, new Set([place]))
+      else known.add(place)
+    }
+    return { waits, query, first }
   }
 
   /** Whether the wait is over: by this event, or anyhow. */

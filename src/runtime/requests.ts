@@ -1,7 +1,7 @@
 /** Questions about requests: what is open and why, how it ended, and the order to end it. */
 import type { SpineEvent } from '../agent/event-type.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import { type AgentState, type Command, deliveryId, type Mark } from '../coordination/state.ts'
+import { type AgentState, deliveryId } from '../coordination/state.ts'
 import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import { PRIORITIES, type Priority } from '../event/priority.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
@@ -11,12 +11,13 @@ import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { givenPriority } from './given-priority.ts'
 import { fact, rowHeader } from './record-draft.ts'
+import { RequestRests } from './request-rests.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored, toEvent } from './to-event.ts'
 import { type Waiting, waitingOf } from './waiting.ts'
 
 export interface Settled {
-  /** `open`: the bound passed first, or only absent agents have work left. `failed`: at rest, with dead letters. */
+  /** `open`: the bound passed first, or all that is left waits for absent agents. `failed`: at rest, with dead letters. */
   readonly status: 'done' | 'failed' | 'expired' | 'cancelled' | 'open'
   /** The log position that this tells of. */
   readonly at: number
@@ -40,18 +41,17 @@ export interface RequestInfo extends Settled {
 
 export class Requests {
   readonly #runtime: Runtime
-  /** Looks to take when something of the request has ended. */
-  readonly #waits = new Map<string, Set<() => void>>()
+  readonly #rests: RequestRests
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime
-    runtime.onFolded.add((marks) => this.#wake(marks))
+    this.#rests = new RequestRests(runtime)
   }
 
   async settled(request: string, within: Duration = '60s'): Promise<Settled> {
     const withinMs = durationMs(within, 'settled: within')
     if (typeof request !== 'string' || this.#openRows(request).length === 0) await this.#root(request)
-    if (this.#isOpen(request)) await this.#rest(request, withinMs)
+    await this.#rests.rest(request, withinMs)
     return this.#describe(request)
   }
 
@@ -132,63 +132,8 @@ export class Requests {
     return restarted
   }
 
-  /** Resolves when nothing is open at hosted agents, when the bound passes, or when the log has failed. */
-  #rest(request: string, withinMs: number): Promise<void> {
-    const { clock } = this.#runtime
-    return new Promise((resolve) => {
-      const looks = this.#waits.get(request) ?? new Set()
-      this.#waits.set(request, looks)
-      const done = () => {
-        timer.cancel()
-        looks.delete(look)
-        if (looks.size === 0) this.#waits.delete(request)
-        resolve()
-      }
-      const look = () => {
-        if (!this.#isOpen(request) || this.#runtime.isClosed) done()
-      }
-      const timer = clock.setTimer(clock.now() + withinMs, done)
-      looks.add(look)
-    })
-  }
-
-  #wake(marks: readonly Mark[]): void {
-    if (this.#waits.size === 0) return
-    if (this.#runtime.isClosed) {
-      this.#lookAll()
-      return
-    }
-    // A caller comes to rest a moment after its call has been folded.
-    if (marks.some((mark) => mark.kind === 'ready' && !this.#isHosted(mark.row))) setImmediate(() => this.#lookAll())
-    for (const mark of marks) {
-      if (mark.kind !== 'ended') continue
-      for (const look of [...(this.#waits.get(mark.request) ?? [])]) look()
-    }
-  }
-
-  #lookAll(): void {
-    for (const looks of [...this.#waits.values()]) for (const look of [...looks]) look()
-  }
-
   #isOpen(request: string): boolean {
-    return this.#openRows(request).some((row) => this.#isHosted(row) && !this.#waitsForAbsent(row))
-  }
-
-  /** Nothing but replies of absent agents can make it go on. */
-  #waitsForAbsent(row: Row): boolean {
-    const { state } = this.#runtime
-    const run = this.#runtime.runOf(row)
-    if (run === undefined ? !this.#runtime.isForgotten(row) : run.phase !== 'suspended') return false
-    const open = [...(state.runs.get(row)?.commands.values() ?? [])].filter(
-      ({ ended, carried }) => ended === 0 && !carried,
-    )
-    const isStuck = ({ kind, due, row: callee }: Command) =>
-      due === 0 && (kind === 'gather' || (kind === 'call' && callee !== 0 && this.#isStuck(callee)))
-    return open.some(({ kind }) => kind === 'call') && open.every(isStuck)
-  }
-
-  #isStuck(row: Row): boolean {
-    return !this.#isHosted(row) || this.#waitsForAbsent(row)
+    return this.#openRows(request).some((row) => this.#isHosted(row))
   }
 
   #isHosted(row: Row): boolean {

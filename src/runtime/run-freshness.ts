@@ -13,18 +13,26 @@ type Conflict = Extract<AppendOutcome, { status: 'conflict' }>
 
 export class RunFreshness {
   #waiting: (() => void)[] | undefined
+  #asking = 0
+
+  /** A commit of the run waits for the judgement, and may be tried again. */
+  get isAsking(): boolean {
+    return this.#asking > 0
+  }
 
   /** True when what was refused may be tried again. False when another head refused it, or the run is over. */
   async passes(run: Run, { head, at }: Conflict): Promise<boolean> {
     if (!run.agent.isFresh || head !== turnHead(run.header.session)) return false
     // Whoever waits holds no slot: the newer turn may need it.
     run.busy--
+    this.#asking++
     run.wake()
     try {
       if (!(await run.host.passing(at - 1))) return false
       while (isHeldByTurn(run)) await this.#freshOrOver()
       return !run.isOver
     } finally {
+      this.#asking--
       run.busy++
     }
   }

@@ -95,6 +95,8 @@ export class Run {
   #replayedTo: Sequence = 0
   readonly #standing = new RunStanding()
   #wakePending = false
+  /** Something has come for it while it was suspended. */
+  #isStirred = false
 
   constructor(host: RunHost, agent: HostedAgent, row: Row, source: Sequence) {
     this.host = host
@@ -163,13 +165,16 @@ export class Run {
 
   /** There is something to do: at once, or when a suspended run has a slot again. */
   stirred(): void {
-    if (this.phase === 'suspended') this.host.requestSlot(this)
-    else this.wake()
+    if (this.phase === 'suspended') {
+      this.#isStirred = true
+      this.host.requestSlot(this)
+    } else this.wake()
   }
 
   /** A slot has been given back to a suspended run. */
   resume(): void {
     if (this.phase !== 'suspended') return
+    this.#isStirred = false
     this.phase = 'running'
     this.#runningTime.begin()
     this.host.startedRuns.entered(this)
@@ -227,6 +232,11 @@ export class Run {
 
   get isOver(): boolean {
     return this.phase === 'over'
+  }
+
+  /** It waits for the log, and nothing has come for it. */
+  get isAtRest(): boolean {
+    return this.phase === 'suspended' && this.busy === 0 && !this.#isStirred && !this.freshness.isAsking
   }
 
   get signal(): AbortSignal {

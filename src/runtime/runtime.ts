@@ -88,6 +88,8 @@ export class Runtime implements RunHost {
   readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
   /** Called for every record once it is folded; for waits of users. */
   readonly onRecord = new Set<(record: LogRecord) => void>()
+  /** Called when a run waits for the log alone; for waits of users. */
+  readonly onSuspended = new Set<(row: Row) => void>()
   readonly #fold: LogFold
   readonly #appender: Appender
   readonly #dispatcher: Dispatcher
@@ -336,6 +338,7 @@ export class Runtime implements RunHost {
       if (run.isCareful && this.state.deliveries.started[run.row] === 1) this.#nameNow()
     }
     this.#dispatcher.slotFreed(run)
+    if (run.phase === 'suspended') for (const listener of this.onSuspended) listener(run.row)
     this.#onRunRests()
   }
 
@@ -380,7 +383,7 @@ export class Runtime implements RunHost {
     if (this.#failure !== undefined) return
     for (const decision of decideDue(this.state, this.clock.now())) {
       if (decision.kind === 'start') this.#dispatcher.ready(decision.row, decision.source)
-      else if (decision.kind === 'look-again') this.#waits.look([decision])
+      else if (decision.kind === 'look-again') this.#waits.lookAgain(decision)
       else if (decision.kind === 'half-open') this.#dispatcher.resumed(decision.agent)
       else if (decision.kind === 'pass-rate') this.#dispatcher.rates.pass(decision.place)
       else if (decision.kind === 'fire-timer' && decision.isWait)

@@ -123,6 +123,54 @@ describe('N1: a state is the merge of the patches up to there, in order', () => 
   })
 })
 
+describe('N3: the past of a session is read once for all runs that stand between the same two patches', () => {
+  it('at once or one after the other; before, between and after the patches, and again for another stretch', async () => {
+    const { log, states, write } = world()
+    write('t', { x: 1 })
+    write('s', { a: 1 })
+    write('t', { x: 2 })
+    write('s', { a: 2 })
+    write('t', { x: 3 })
+    const at = (...places: readonly number[]) => Promise.all(places.map((place) => states.at('s', place)))
+    expect([await at(2, 3, 2), log.reads]).toEqual([[{ a: 1 }, { a: 1 }, { a: 1 }], 1])
+    expect([await at(3), log.reads]).toEqual([[{ a: 1 }], 1])
+    expect([await at(4, 5), log.reads]).toEqual([[{ a: 2 }, { a: 2 }], 2])
+    expect([await at(1, 0), log.reads]).toEqual([[{}, {}], 3])
+  })
+
+  it('each of many that ask at once for different stretches is given its own', async () => {
+    const { states, write } = world()
+    for (let n = 1; n <= 20; n++) write('s', { n })
+    const places = Array.from({ length: 60 }, (_, index) => (index * 7) % 21)
+    const given = await Promise.all(places.map((place) => states.at('s', place)))
+    expect(given).toEqual(places.map((n) => (n === 0 ? {} : { n })))
+  })
+
+  it('what is not folded yet is nobody else to be told of: a patch that comes later is not overlooked', async () => {
+    const { states, write } = world()
+    write('s', { a: 1 })
+    expect(await states.at('s', 2)).toEqual({ a: 1 })
+    write('s', { a: 2 })
+    expect(await states.at('s', 2)).toEqual({ a: 2 })
+  })
+
+  it('a reading that failed fails whoever asked for it, and is tried again by the next', async () => {
+    let failures = 1
+    const { log } = world()
+    log.records.push(patch(1, 's', { a: 1 }))
+    const { read } = log.engine
+    const engine = {
+      read: (query: ReadQuery) => (failures-- > 0 ? Promise.reject(new Error('no disk')) : read(query)),
+    } as unknown as Engine
+    const states = new SessionStates(engine)
+    const [first, second] = await Promise.allSettled([states.at('s', 1), states.at('s', 1)])
+    expect([first, second]).toMatchObject([
+      { status: 'rejected', reason: { message: 'no disk' } },
+      { status: 'fulfilled', value: { a: 1 } },
+    ])
+  })
+})
+
 describe('N2: a state is never changed in place', () => {
   it('whoever holds one keeps it', () => {
     const { states, write } = world()

@@ -1,4 +1,4 @@
-import { agent, event, type Spine } from 'event-spine'
+import { agent, type Context, event, type Spine } from 'event-spine'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { Booked, Inquiry, Numbered, quickly } from '../support/vocabulary.ts'
@@ -203,8 +203,18 @@ describeOnEachEngine('waiting for an event', (world) => {
 
   it.each([
     ['within', { within: 'soon' as never }, 'SPINE_DURATION_INVALID'],
+    ['within', undefined as never, 'SPINE_DURATION_INVALID'],
+    ['within', { within: Number.POSITIVE_INFINITY }, 'SPINE_DURATION_INVALID'],
+    ['within', { within: '101000d' as never }, 'SPINE_DURATION_INVALID'],
     ['cause', { within: 1, cause: 0 }, 'SPINE_OPTION_INVALID'],
+    ['cause', { within: 1, cause: '7' as never }, 'SPINE_OPTION_INVALID'],
+    ['cause', { within: 1, cause: 1.5 }, 'SPINE_OPTION_INVALID'],
+    ['cause', { within: 1, cause: { id: 'x' } as never }, 'SPINE_OPTION_INVALID'],
+    ['cause', { within: 1, cause: null as never }, 'SPINE_OPTION_INVALID'],
     ['match', { within: 1, match: ['x'] as never }, 'SPINE_OPTION_INVALID'],
+    ['match', { within: 1, match: null as never }, 'SPINE_OPTION_INVALID'],
+    ['match', { within: 1, match: 'Ann' as never }, 'SPINE_OPTION_INVALID'],
+    ['match', { within: 1, match: { n: () => 1 } as never }, 'SPINE_PAYLOAD_NOT_JSON'],
     ['match', { within: 1, match: { x: 'y'.repeat(5_000) } as never }, 'SPINE_PAYLOAD_TOO_LARGE'],
   ])('refuses a wrong %s before anything of it is recorded', async (_what, options, code) => {
     const wrong = agent('wrong', { on: Inquiry, retry: { attempts: 1 } }, async (_evt, ctx) => {
@@ -215,6 +225,62 @@ describeOnEachEngine('waiting for an event', (world) => {
     const { deadLetters } = await spine.settled(request)
     expect((await spine.deadLetters.get(deadLetters[0] as string)).error.code).toBe(code)
     expect(await all(spine, 'spine.wait.opened')).toEqual([])
+  })
+})
+
+describeOnEachEngine('what cannot be waited for', (world) => {
+  const refusal = async (ask: (ctx: Context<{ emits: [typeof Numbered] }>) => unknown) => {
+    const wrong = agent('wrong', { on: Inquiry, emits: [Numbered], retry: { attempts: 1 } }, async (_evt, ctx) => {
+      await ask(ctx as never)
+    })
+    const spine = await world.open({ agents: [wrong] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' })
+    const { deadLetters } = await spine.settled(request)
+    const { code } = (await spine.deadLetters.get(deadLetters[0] as string)).error
+    const left = (await world.records(spine)).map(({ type }) => type)
+    return { code, left: left.filter((type) => /^(?:number|spine\.(?:timer|wait))/.test(type)) }
+  }
+
+  it.each<readonly [string, Parameters<typeof refusal>[0], string]>([
+    ['a sleep', (ctx) => ctx.sleep('tomorrow' as never), 'SPINE_DURATION_INVALID'],
+    ['a sleep', (ctx) => ctx.sleep(-1), 'SPINE_DURATION_INVALID'],
+    ['a publish', (ctx) => ctx.publish(Numbered, { n: 1 }, { delay: 'later' as never }), 'SPINE_DURATION_INVALID'],
+    ['an emit', (ctx) => ctx.emit(Numbered, { n: 1 }, { delay: -5 }), 'SPINE_DURATION_INVALID'],
+    ['a name', (ctx) => ctx.waitFor('number.drawn' as never, { within: 1 }), 'SPINE_EVENT_INVALID'],
+    ['nothing', (ctx) => ctx.waitFor(undefined as never, { within: 1 }), 'SPINE_EVENT_INVALID'],
+  ])('refuses %s that makes no sense, before anything of it is recorded', async (_what, ask, code) => {
+    expect(await refusal(ask)).toEqual({ code, left: [] })
+  })
+
+  it('refuses one wait more than a run may make', async () => {
+    const { code } = await refusal((ctx) =>
+      Promise.all(Array.from({ length: 10_001 }, () => ctx.waitFor(Numbered, { within: '1h' }))),
+    )
+    expect(code).toBe('SPINE_OPTION_INVALID')
+  })
+
+  it.each(['7', 1.5, 0, -1, 1_000_000, Number.NaN, { sequence: 1 }, null])(
+    'refuses to publish an answer to %j',
+    async (cause) => {
+      const spine = await world.open({ agents: [] })
+      const answer = spine.publish(Numbered, { n: 1 }, { cause: cause as never })
+      await expect(answer).rejects.toMatchObject({ code: 'SPINE_OPTION_INVALID', limit: expect.any(Number) })
+      expect(await all(spine, Numbered.type)).toEqual([])
+    },
+  )
+
+  it('two waits of one run that are open at once are both given the next event, unless it fits only one', async () => {
+    const both = agent('both', { on: Inquiry, emits: [Booked] }, async (_evt, ctx) => {
+      const waits = [{}, {}, { match: { n: 2 } }].map((which) => ctx.waitFor(Numbered, { ...which, within: '1h' }))
+      const given = await Promise.all(waits)
+      ctx.emit(Booked, { service: given.map((number) => number?.data.n).join() })
+    })
+    const spine = await world.open({ agents: [both] })
+    const { request } = await spine.publish(Inquiry, { text: 'a' }, { session: 's' })
+    await until(async () => (await all(spine, 'spine.wait.opened')).length === 3)
+    for (const n of [1, 2]) await spine.publish(Numbered, { n }, { session: 's' })
+    expect((await spine.settled(request)).status).toBe('done')
+    expect((await all(spine, Booked.type))[0]?.data).toEqual({ service: '1,1,2' })
   })
 })
 

@@ -26,6 +26,8 @@ const MISTAKES: Readonly<Record<string, string>> = {
   'join-of-names.ts': ': join takes event types: what event() returned',
   'join-without-a-list.ts': 'Inquiry: join takes a list of event types: join([A, B], { per })',
   'after-and-input.ts': "after: directed work starts when it is asked for: 'after' is for agents that react ('on')",
+  'wait-for-a-name.ts': ': waitFor takes an event type: what event() returned',
+  'answer-not-checked.ts': "answer: 'answer' is possibly 'undefined'.",
   'misspelt-option.ts': "concurency: an agent has no option 'concurency'",
 }
 
