@@ -1,8 +1,9 @@
 /**
- * Takes what the fold has marked to whoever acts on it in this process.
+ * Takes what the fold has marked, and what a takeover has found, to whoever acts on it in this process.
  *
  * Job: the way from a mark to its reader. Not its job: what a mark means (`coordination/`), or what is done about it.
  */
+import { takeOver } from '../coordination/decide.ts'
 import type { Mark } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { AfterLookUps } from './after-look-ups.ts'
@@ -26,6 +27,21 @@ export class Marks {
     this.#owner = owner
     this.#lookUps = lookUps
     this.#waits = waits
+  }
+
+  /** From here on this process decides: what the records before it have left to do. */
+  async takeOver(): Promise<void> {
+    const { state } = this.#host
+    const { ready, crashLoops, waitingCalls, held, late, waits, stale } = takeOver(state)
+    // First, because what comes from here on must not be taken before what came earlier.
+    this.#waits.look(waits)
+    await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
+    for (const place of waitingCalls) this.#owner.breakCycle(place)
+    for (const place of stale) this.#owner.overtake(place)
+    this.#lookUps.add(held)
+    for (const place of late) this.#owner.cancelLate(place)
+    for (const { name, breaker } of state.agents) if (breaker !== undefined) this.#owner.moveBreaker(name)
+    for (const { row, source } of ready) this.#dispatcher.ready(row, source)
   }
 
   /** In their order. */

@@ -43,11 +43,9 @@ import type { RunHost } from './run-host.ts'
 import { RunEffects } from './run-effects.ts'
 import { RunStanding } from './run-standing.ts'
 import { RunningTime, timeoutError } from './running-time.ts'
+import { endedBy, OVER, PREEMPTED } from './ended-by.ts'
 
 export type RunPhase = 'running' | 'suspended' | 'ending' | 'over'
-
-const PREEMPTED = new SpineError('SPINE_PREEMPTED', 'More urgent work took the slot of this run; it goes on later.')
-const OVER = new SpineError('SPINE_CLOSED', 'The run is over; nobody waits for this any more.')
 
 export class Run {
   readonly host: RunHost
@@ -185,13 +183,7 @@ export class Run {
   ended(record: LogRecord): void {
     const own = record.cause === this.source && record.agent === this.agent.name && this.phase === 'ending'
     if (own) this.#over()
-    else
-      this.stop(
-        new SpineError(
-          record.type.endsWith('expired') ? 'SPINE_EXPIRED' : 'SPINE_REQUEST_CANCELLED',
-          `The work ended by ${record.type}.`,
-        ),
-      )
+    else this.stop(endedBy(record))
   }
 
   /** Ends it from outside: cancelled, expired, closed. Effects that have started are finished. */

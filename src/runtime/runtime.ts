@@ -11,10 +11,10 @@
 import { hostname } from 'node:os'
 import type { AnyEventType } from '../agent/event-type.ts'
 import { calledWork } from '../coordination/called-work.ts'
-import { decideDue, dropStale, type FailureDecision, takeOver } from '../coordination/decide.ts'
+import { decideDue, dropStale, type FailureDecision } from '../coordination/decide.ts'
 import type { Row } from '../coordination/delivery-table.ts'
 import type { DueEntry } from '../coordination/due-heap.ts'
-import { agentNamed, type Mark } from '../coordination/state.ts'
+import type { Mark } from '../coordination/state.ts'
 import { type Unavailability, whyUnavailable } from '../coordination/unavailability.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
 import type { Failure } from '../event/catalogue.ts'
@@ -24,7 +24,6 @@ import type { Sequence } from '../event/sequence.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
-import { nearest } from '../kernel/nearest.ts'
 import type { Random } from '../kernel/random.ts'
 import { AfterLookUps } from './after-look-ups.ts'
 import { Appender, type CommitDraft, type Settled } from './appender.ts'
@@ -45,6 +44,7 @@ import { PreemptedSteps } from './preempted-steps.ts'
 import { Records } from './records.ts'
 import { changedRegistrations, requireNoCircle } from './registrations.ts'
 import { RequestEnds } from './request-ends.ts'
+import { requireRegistered } from './require-registered.ts'
 import type { Run } from './run.ts'
 import type { Interception, RunHost } from './run-host.ts'
 import { SessionStates } from './session-states.ts'
@@ -210,16 +210,7 @@ export class Runtime implements RunHost {
     requireNoCircle(this.hosted.values(), this.state)
     await this.#claim(`${hostname()}:${process.pid}`)
     await this.#register()
-    const { ready, crashLoops, waitingCalls, held, late, waits, stale } = takeOver(this.state)
-    // First, because what comes from here on must not be taken before what came earlier.
-    this.#waits.look(waits)
-    await Promise.all(crashLoops.map((place) => this.#owner.endCrashLoop(place)))
-    for (const place of waitingCalls) this.#owner.breakCycle(place)
-    for (const place of stale) this.#owner.overtake(place)
-    this.#lookUps.add(held)
-    for (const place of late) this.#owner.cancelLate(place)
-    for (const { name, breaker } of this.state.agents) if (breaker !== undefined) this.#owner.moveBreaker(name)
-    for (const { row, source } of ready) this.#dispatcher.ready(row, source)
+    await this.#marks.takeOver()
     this.tick()
   }
 
@@ -302,15 +293,7 @@ export class Runtime implements RunHost {
   }
 
   requireRegistered(agent: string): void {
-    if (agentNamed(this.state, agent)?.registration !== undefined) return
-    const names = this.state.agents.filter((known) => known.registration !== undefined).map((known) => known.name)
-    const meant = nearest(agent, names)
-    const hint = meant === undefined ? '' : ` Did you mean '${meant}'?`
-    throw new SpineError('SPINE_AGENT_UNKNOWN', `No agent named '${agent}' is registered on this log.${hint}`, {
-      value: agent,
-      limit: names,
-      fix: 'Pass it in createSpine({ agents }) of some process that runs on this log, at least once.',
-    })
+    requireRegistered(this.state, agent)
   }
 
   requestSlot(run: Run): void {
