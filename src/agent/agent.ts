@@ -74,6 +74,13 @@ interface CommonOptions extends Protection {
    */
   readonly freshness?: FreshnessOptions
   /**
+   * Agents that give the same name never work at once on one session: a delivery holds the name from its first start to its
+   * end, also while it is suspended, backs off or has made room for others. What has not started holds nothing. A call from
+   * inside the hold runs inside it; other circles of waits are rejected with SPINE_CALL_CYCLE. A name is formed like that of
+   * an agent. Default: none.
+   */
+  readonly exclusive?: string
+  /**
    * Names what the work is about: `(evt) => evt.data.orderId`. Asked once, before a delivery starts, and recorded: the second
    * delivery of this agent with the same key is skipped, for the life of the log, whatever became of the first. A call that is
    * skipped rejects with SPINE_CALL_FAILED and the cause SPINE_DUPLICATE. The key is a text of 1 to 256 characters.
@@ -302,11 +309,24 @@ export function retryPolicy(
 
 /** @throws SPINE_AGENT_INVALID */
 export function requireAgentName(name: unknown): void {
-  const isName = typeof name === 'string' && /^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name)
-  if (isName && name.length <= limits.nameCharactersMax && !name.startsWith('spine.')) return
+  if (isName(name) && !name.startsWith('spine.')) return
   throw invalid(
     `'${String(name)}' cannot be the name of an agent.`,
     "Use letters, digits, '-', '_' and '.', at most 128 characters.",
+    name,
+  )
+}
+
+function isName(name: unknown): name is string {
+  if (typeof name !== 'string' || name.length > limits.nameCharactersMax) return false
+  return /^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name)
+}
+
+function requireExclusiveName(what: string, name: unknown): void {
+  if (isName(name)) return
+  throw invalid(
+    `${what}: exclusive ${JSON.stringify(name)} is no name.`,
+    "Use letters, digits, '-', '_' and '.', at most 128 characters, the same in all agents that exclude each other.",
     name,
   )
 }
@@ -376,6 +396,7 @@ function checkOptions(name: string, options: AnyOptions): void {
       "Use a name that createSpine({ pools }) has, or 'default'.",
       options.pool,
     )
+  if (options.exclusive !== undefined) requireExclusiveName(what, options.exclusive)
   checkPreempt(what, options.preempt)
   checkFreshness(what, options.freshness)
   protectionOf(options, what)

@@ -2,14 +2,15 @@
  * Calls that wait for each other. Used when a delivery opens (`deliveries.ts`) and by the owner (`decide.ts`).
  *
  * A called delivery may be ordered by a key that somebody holds. If that somebody is a caller up the chain, waiting would
- * never end, so the call runs inside its hold. If it is anyone else who, in the end, waits for this very call, one call
+ * never end, so the call runs inside its hold. The same goes for an exclusive (hold-exclusive.ts). If it is anyone else who, in the end, waits for this very call, one call
  * of the circle has to be given up: the youngest, because it has the least behind it.
  *
- * H1  A call to a key that one of its own callers holds never waits for it.
+ * H1  A call to a key, or an exclusive, that one of its own callers holds never waits for it.
  * H2  In every circle of waits one call is rejected; calls outside a circle never are.
  */
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { blockersOf } from './hold-exclusive.ts'
 import type { AgentState, SpineState } from './state.ts'
 
 /** Whether a caller up the chain is at the head of this key of this agent. */
@@ -29,7 +30,7 @@ export interface CallCycle {
   readonly chain: readonly string[]
 }
 
-/** The circle that a queued, called delivery closes, if any, and the call to give up: the one with the highest sequence. */
+/** The circle that a waiting delivery closes, if any, and the call to give up: the one with the highest sequence. */
 export function findCallCycle(state: SpineState, row: Row): CallCycle | undefined {
   const circle = pathFrom(state, row, row, new Set())
   if (circle === undefined) return undefined
@@ -58,13 +59,15 @@ function pathFrom(state: SpineState, row: Row, goal: Row, seen: Set<Row>): reado
   return undefined
 }
 
-/** A queued delivery waits for the head of its key; one that has begun waits for what it called. */
+/** A queued delivery waits for the head of its key, one that is barred for its holders, one that has begun for what it called. */
 function waitsFor(state: SpineState, row: Row): readonly Row[] {
   const { deliveries } = state
   if (deliveries.status[row] === STATUS.queued) {
     const head = (state.agents[deliveries.agent[row] as number] as AgentState).keys.get(deliveries.key[row] as string)
     return head === undefined || head === row ? [] : [head]
   }
+  const blockers = state.exclusives.size > 0 ? blockersOf(state, row) : []
+  if (blockers.length > 0) return blockers
   const run = state.runs.get(row)
   if (run === undefined || run.calls.size === 0) return []
   const called: Row[] = []

@@ -16,6 +16,7 @@ import type { LogRecord } from '../event/record.ts'
 import { limits } from '../kernel/limits.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { makeReady } from './deliveries.ts'
+import { holdExclusive } from './hold-exclusive.ts'
 import { foldCut, foldRatedStarts } from './rates.ts'
 import type { LaneState, SpineState } from './state.ts'
 
@@ -54,6 +55,7 @@ function setStarted(state: SpineState, events: readonly number[], agents: readon
     state.deliveries.started[row] = started
     if (started === 0) state.deliveries.crashes[row] = 0
     state.deliveries.began[row] = 1
+    if (state.exclusives.size > 0) holdExclusive(state, row)
   }
 }
 

@@ -14,6 +14,7 @@ import { STATUS, type Row } from './delivery-table.ts'
 import { gathersWithLateCalls } from './gather.ts'
 import { hasOwnDeadline } from './deliveries.ts'
 import { DueHeap, type DueEntry } from './due-heap.ts'
+import { blockersOf } from './hold-exclusive.ts'
 import { agentNamed, type SpineState } from './state.ts'
 
 export type DueDecision =
@@ -48,7 +49,7 @@ export interface TakeOver {
   readonly ready: readonly Place[]
   /** What takes down whatever process it runs in: dead. */
   readonly crashLoops: readonly Place[]
-  /** Called deliveries that wait; one of them may wait for its own caller. */
+  /** Deliveries that wait for another; one of them may be called by what it waits for. */
   readonly waitingCalls: readonly Place[]
   /** What lacks an event of its session, which may lie in the log already. */
   readonly held: readonly Place[]
@@ -77,6 +78,7 @@ export function takeOver(state: SpineState): TakeOver {
     else if (deliveries.status[row] === STATUS.ready) ready.push({ row, source })
     else if (deliveries.status[row] === STATUS.queued && deliveries.caller[row] !== 0)
       waitingCalls.push({ row, source })
+    if (state.exclusives.size > 0 && blockersOf(state, row).length > 0) waitingCalls.push({ row, source })
     if (deliveries.status[row] === STATUS.backoff) {
       state.due.push({ at: deliveries.due[row] as number, kind: 'retry', row, source, name: '' })
     }

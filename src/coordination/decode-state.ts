@@ -140,6 +140,10 @@ function readDelivery(state: SpineState, from: EncodedDelivery): Row {
   if (from.stale !== undefined) state.turns.stale.set(row, { ...from.stale, requests: new Set(from.stale.requests) })
   if (from.pool !== undefined) state.budgets.spenders.set(row, { pool: from.pool, isHolder: from.holdsPool === true })
   if (from.lacksBudget === true) state.budgets.paused.add(row)
+  if (from.exclusive !== undefined) {
+    state.exclusives.enter(row, from.exclusive.name, from.session)
+    if (from.exclusive.isHolder) state.exclusives.take(row)
+  }
   deliveries.request[row] = slot
   if (from.observes) requests.watching[slot] = (requests.watching[slot] as number) + 1
   else {

@@ -16,6 +16,7 @@ import { isHeldByCaller } from './call-cycles.ts'
 import { type Row, STATUS } from './delivery-table.ts'
 import { closeFresh, openFresh, turnIsOver } from './freshness.ts'
 import { callsToFinish, forgetGathers, reenteredOf, touchGathers } from './gather.ts'
+import { enterExclusive, leaveExclusive, waitForHolders } from './hold-exclusive.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
 import { classify, urgeQueue } from './urge.ts'
 import { forgetWaits } from './wait-index.ts'
@@ -78,6 +79,7 @@ export function openDelivery(state: SpineState, opening: Opening, firstOf?: stri
   if (observes) watchRequest(state, row, source)
   else joinRequest(state, row, source)
   classify(state, row, source)
+  enterExclusive(state, row, agent)
   if (state.turns.isUsed) openFresh(state, row)
   if (terms?.joining === true) {
     deliveries.status[row] = STATUS.joining
@@ -190,6 +192,7 @@ export function makeReady(state: SpineState, row: Row): void {
   }
   state.deliveries.status[row] = STATUS.ready
   state.marks?.push({ kind: 'ready', row, source: state.deliveries.source[row] as Sequence })
+  if (state.exclusives.size > 0) waitForHolders(state, row)
 }
 
 /**
@@ -220,6 +223,7 @@ export function endDelivery(state: SpineState, row: Row, record: LogRecord, sile
   deliveries.drop(row)
   // Whoever decides hears of the end first, and knows what still executes of it when the next of the key comes.
   state.marks?.push({ kind: 'ended', row, source, call, request, record })
+  if (state.exclusives.size > 0) leaveExclusive(state, row)
   if (next !== 0 && !isBlocked(agent, key)) makeReady(state, next)
 
   const endedWell = record.type === 'spine.delivery.completed' && record.cause === source && record.agent === agent.name

@@ -176,10 +176,16 @@ function deliveryJson(state: SpineState, row: Row, place: number) {
     ...unless(0, 'pool', state.budgets.poolOf(row)),
     ...(state.budgets.spenders.get(row)?.isHolder === true ? { holdsPool: true } : {}),
     ...(state.budgets.paused.has(row) ? { lacksBudget: true } : {}),
+    ...exclusiveJson(state, row),
     join: roundJson(state.joins.of(row)),
     missing: [...state.held.missingOf(row)].sort(),
     run: runJson(state, state.runs.get(row)),
   }
+}
+
+function exclusiveJson({ exclusives }: SpineState, row: Row) {
+  const place = exclusives.placeOf(row)
+  return place === undefined ? {} : { exclusive: { name: place.name, isHolder: place.holders.has(row) } }
 }
 
 function staleJson(stale: Stale | undefined) {

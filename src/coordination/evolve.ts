@@ -22,6 +22,7 @@ import { DELAY, endDelay } from './delays.ts'
 import { foldDead, foldDiscarded, foldLateEffect, foldRedriven } from './dead-letters.ts'
 import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restartRun, runOf } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { holdExclusive } from './hold-exclusive.ts'
 import { openGather, settleGathers } from './settle-gathers.ts'
 import { foldPaused, foldResumed } from './pauses.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
@@ -189,6 +190,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     state.deliveries.started[row] = 0
     state.deliveries.began[row] = 0
     state.deliveries.due[row] = due
+    if (state.exclusives.size > 0) holdExclusive(state, row)
     const run = state.runs.get(row)
     if (run !== undefined) forgetFailures(run, came)
     const agent = state.agents[state.deliveries.agent[row] as number] as AgentState
@@ -197,6 +199,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   }),
   'spine.delivery.paused': aboutDelivery((state, row, record) => {
     state.deliveries.status[row] = STATUS.paused
+    if (state.exclusives.size > 0) holdExclusive(state, row)
     state.deliveries.started[row] = 0
     state.deliveries.began[row] = 0
     if (dataOf(record, 'spine.delivery.paused').why === BUDGET) foldBudgetPause(state, row, record)
@@ -288,6 +291,7 @@ function endOfRequest(state: SpineState, record: LogRecord): void {
 function standing(state: SpineState, row: Row, record: LogRecord): RunState {
   const run = runOf(state, row)
   state.deliveries.began[row] = 1
+  if (state.exclusives.size > 0) holdExclusive(state, row)
   const { basis, version } = record.data as { readonly basis?: Sequence; readonly version?: string }
   if (run.basis === 0 && basis !== undefined) {
     run.basis = basis

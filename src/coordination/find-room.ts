@@ -15,6 +15,7 @@ import { limits } from '../kernel/limits.ts'
 import { makeReady, restartRun } from './deliveries.ts'
 import { foldCut } from './rates.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { holdExclusive } from './hold-exclusive.ts'
 import type { SpineState } from './state.ts'
 
 /**
@@ -61,6 +62,7 @@ export function foldPreempted(state: SpineState, row: Row, record: LogRecord): v
   // A further attempt runs as a `backoff` whose time has come.
   if (deliveries.status[row] !== STATUS.ready && deliveries.status[row] !== STATUS.backoff) return
   deliveries.started[row] = 0
+  if (state.exclusives.size > 0) holdExclusive(state, row)
   if ((deliveries.preemptions[row] as number) < limits.preemptionsMax)
     deliveries.preemptions[row] = (deliveries.preemptions[row] as number) + 1
   // What it had asked for is asked for again: under a rate that is another start.

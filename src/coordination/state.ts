@@ -17,6 +17,7 @@ import type { BreakerState } from './breakers.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
 import type { RunGathers } from './gather.ts'
+import { Exclusives } from './exclusives.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
 import type { RateState } from './rates.ts'
@@ -167,7 +168,7 @@ export type Mark =
   | { readonly kind: 'resumed'; readonly agent: string }
   /** The breaker of an agent has to be opened or closed. */
   | { readonly kind: 'breaker'; readonly agent: string }
-  /** A called delivery waits for a key that, in the end, waits for its caller. */
+  /** It waits for a key, or for an exclusive, that in the end may wait for it. */
   | { readonly kind: 'cycle'; readonly row: Row; readonly source: Sequence }
   /** It may not start until its session has events of certain types: they may lie in the log already. */
   | { readonly kind: 'held'; readonly row: Row; readonly source: Sequence }
@@ -188,6 +189,7 @@ export interface SpineState {
   readonly runs: Map<Row, RunState>
   readonly joins: JoinRounds
   readonly held: HeldDeliveries
+  readonly exclusives: Exclusives
   readonly turns: Turns
   /** Follows from the journals. */
   readonly waits: WaitIndex
@@ -217,6 +219,7 @@ export function initialState(): SpineState {
     runs: new Map(),
     joins: new JoinRounds(),
     held: new HeldDeliveries(),
+    exclusives: new Exclusives(),
     turns: new Turns(),
     waits: new WaitIndex(),
     deadLetters: new Map(),

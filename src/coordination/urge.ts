@@ -6,8 +6,8 @@
  *
  * B1  The class of a delivery is what its agent says; else what its request was given since; else what the record says that
  *     opened it. What follows from a delivery inherits its class.
- * B2  What a more urgent delivery waits for is as urgent: what stands before it in its key, what it has called, and so on
- *     along both. So urgency never rises from the head of a key to its end.
+ * B2  What a more urgent delivery waits for is as urgent: what stands before it in its key, what holds its exclusive, what it
+ *     has called, and so on along all of them. So urgency never rises from the head of a key to its end.
  * B3  Urgency that was inherited stays until the delivery ends: whoever waited may be gone, and nobody has to find out.
  */
 import { NORMAL, PRIORITIES, type Urgency, urgencyOf } from '../event/priority.ts'
@@ -15,6 +15,7 @@ import type { LogRecord } from '../event/record.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { blockersOf, inheritFromWaiting } from './hold-exclusive.ts'
 import type { AgentState, SpineState } from './state.ts'
 
 /** When it opens, and its request and caller are known. */
@@ -57,6 +58,7 @@ export function urge(state: SpineState, row: Row, urgency: Urgency): void {
     state.marks?.push({ kind: 'urged', row: each, source: deliveries.source[each] as Sequence })
     const before = deliveries.key[each] === '' ? 0 : deliveries.previousOfKey(each)
     if (before !== 0) rows.push(before)
+    if (state.exclusives.size > 0 && deliveries.status[each] === STATUS.ready) rows.push(...blockersOf(state, each))
     const run = runs.get(each)
     if (run !== undefined)
       for (const name of run.calls.values()) {
@@ -92,6 +94,7 @@ function inheritAgain(state: SpineState, row: Row): void {
   const caller = deliveries.caller[row] as Row
   if (caller !== 0) urge(state, row, deliveries.urgency[caller] as Urgency)
   if (deliveries.key[row] !== '' && deliveries.status[row] !== STATUS.free) urgeQueue(state, row)
+  if (state.exclusives.size > 0) inheritFromWaiting(state, row)
   const own = deliveries.urgency[row] as Urgency
   const run = runs.get(row)
   if (run === undefined) return

@@ -65,7 +65,7 @@ const attempt = { upTo: 'number?', failed: 'text?' } as const
 export const CATALOGUE = {
   'spine.agent.registered': fact('An agent exists from here on, with these subscriptions and options.', {
     name: 'text', version: 'text', kind: 'text', on: 'texts', emits: 'texts', order: 'text', options: 'json', onFailure: 'text?',
-    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?', freshness: 'json?',
+    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?', freshness: 'json?', exclusive: 'text?',
   }),
   'spine.agent.removed': fact('The agent is gone; its open deliveries end here.', { name: 'text' }),
   'spine.agent.renamed': fact('The agent goes on under another name, with its open deliveries.', { name: 'text', to: 'text' }),

@@ -9,6 +9,7 @@
  * A3  A handler is taken at its word that it waits for `ctx` alone: what it awaits outside of that nobody can know.
  */
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import { blockersOf } from '../coordination/hold-exclusive.ts'
 import type { AgentState, SpineState } from '../coordination/state.ts'
 import type { Run } from './run.ts'
 
@@ -40,6 +41,8 @@ function standsStill(host: AbsenceHost, row: Row, known: Map<Row, boolean>): boo
     const head = agentOf(state, row).keys.get(deliveries.key[row] as string)
     return head !== undefined && awaitsAbsent(host, head, known)
   }
+  const blockers = state.exclusives.size > 0 ? blockersOf(state, row) : []
+  if (blockers.length > 0) return blockers.some((holder) => awaitsAbsent(host, holder, known))
   const isAtRest = host.runOf(row)?.isAtRest ?? host.isForgotten(row)
   return status === STATUS.ready && isAtRest && callsAbsent(host, row, known)
 }

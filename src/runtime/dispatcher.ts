@@ -71,7 +71,7 @@ export class Dispatcher {
     this.#hosted = hosted
     this.#pools = createPools(pools)
     this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
-    this.#stoppedRuns = new StoppedRuns(host.clock, (row, source) => this.ready(row, source))
+    this.#stoppedRuns = new StoppedRuns(host, (row, source) => this.ready(row, source))
     this.#preemption = new Preemption(host, (run) => this.#lines.get(run.agent.name) as Line)
     this.#gate = new StartGate(host, this.#live, this.#preemption, this.#stoppedRuns)
     this.rates = new RateGate(host, (row, source) => this.ready(row, source))
@@ -213,7 +213,10 @@ export class Dispatcher {
   }
 
   slotFreed(run: Run): void {
-    if (run.phase === 'suspended') this.#suspend(run)
+    if (run.phase === 'suspended') {
+      this.#suspend(run)
+      if (this.#host.state.turns.isStale(run.row)) this.#letPass(run)
+    }
     const line = this.#lines.get(run.agent.name) as Line
     line.slotsTaken--
     line.pool.slotsTaken--
@@ -234,6 +237,13 @@ export class Dispatcher {
     const wanted = line.isFull ? line : pool.isFull ? pool.next() : undefined
     if (wanted === undefined || wanted.mostUrgent >= this.#urgencyOf(run.row)) return false
     return this.#clearHead(wanted, wanted.mostUrgent) && this.#preemption.yield(run, wanted.sourceOfHead)
+  }
+
+  /** It stands still for a newer turn: what works for that may use its exclusive. */
+  #letPass({ row }: Run): void {
+    const { exclusives, deliveries } = this.#host.state
+    for (const other of exclusives.placeOf(row)?.waiting ?? [])
+      if (deliveries.status[other] === STATUS.ready) this.ready(other, deliveries.source[other] as Sequence)
   }
 
   #suspend(run: Run): void {
@@ -261,11 +271,9 @@ export class Dispatcher {
     if (!this.#stopped) this.#stoppedRuns.add(run)
   }
 
-  /** Whether a delivery waits for code of an earlier one of its key, which was stopped. */
+  /** Whether a delivery waits for code of an earlier one of its key, or its exclusive, which was stopped. */
   isHeldByStopped(row: Row): boolean {
-    const { agents, deliveries } = this.#host.state
-    const { name } = agents[deliveries.agent[row] as number] as AgentState
-    return this.#stoppedRuns.isHeld(name, deliveries.key[row] as string)
+    return this.#stoppedRuns.isHeld(row)
   }
 
   /** Starts and resumes nothing more. */

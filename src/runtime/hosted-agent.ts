@@ -142,11 +142,14 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
 }
 
 /** Left out where they say nothing. */
-function termsOf({ on, after, observes, priority, freshness }: AnyOptions): { readonly [name: string]: Json } {
+function termsOf({ on, after, observes, priority, freshness, exclusive }: AnyOptions): {
+  readonly [name: string]: Json
+} {
   const terms: { [name: string]: Json } = {}
   if (freshness !== undefined)
     terms['freshness'] = { newer: freshness.newer.map(({ type }) => type), then: freshness.then }
   if (priority !== undefined) terms['priority'] = priority
+  if (exclusive !== undefined) terms['exclusive'] = exclusive
   if (isJoin(on)) {
     const { types, per, withinMs, atLeast } = on
     const bounds = { ...(withinMs === undefined ? {} : { withinMs }), ...(atLeast === undefined ? {} : { atLeast }) }

@@ -11,7 +11,7 @@ import { DELAY } from '../coordination/delays.ts'
 import { lateCalls } from '../coordination/gather.ts'
 import { KEY_PARKED } from '../coordination/dead-letters.ts'
 import { isEnough, JOIN_WAIT } from '../coordination/join.ts'
-import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import type { Row } from '../coordination/delivery-table.ts'
 import { agentNamed, type AgentState, deliveryId, type SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Guard } from '../engine/engine.ts'
 import type { NewRecord } from '../event/record.ts'
@@ -140,10 +140,10 @@ export class LaneOwner {
     this.#write(`restart ${this.#nameOf(row)} ${generation}`, [record])
   }
 
-  /** A called delivery waits: if it waits for its own caller, the youngest call of the circle is rejected. */
+  /** A delivery waits for another: if that waits for it in the end, the youngest call of the circle is rejected. */
   breakCycle({ row, source }: Place): void {
     const { state, clock } = this.#host
-    if (state.deliveries.source[row] !== source || state.deliveries.status[row] !== STATUS.queued) return
+    if (state.deliveries.source[row] !== source) return
     const cycle = findCallCycle(state, row)
     if (cycle === undefined) return
     const chain = cycle.chain.join(' → ')

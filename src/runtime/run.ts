@@ -16,6 +16,7 @@
  * X6  A run that made room writes nothing more but what its steps under way bring.
  */
 import type { Row } from '../coordination/delivery-table.ts'
+import type { ExclusivePlace } from '../coordination/exclusives.ts'
 import { callsToFinish } from '../coordination/gather.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import type { LogRecord, NewRecord, RecordHeader } from '../event/record.ts'
@@ -63,6 +64,8 @@ export class Run {
   readonly #observes: boolean
   /** What its delivery is ordered by; empty for unordered work. */
   readonly orderKey: string
+  /** What it keeps others from working at, of an agent that is exclusive. */
+  readonly exclusive: ExclusivePlace | undefined
   /** Its last commit ends the delivery, whatever is open of it: what it has called is given up. */
   endsForGood = false
   /** Open calls that its good end leaves to themselves. */
@@ -104,6 +107,7 @@ export class Run {
     this.row = row
     this.source = source
     this.orderKey = host.state.deliveries.key[row] as string
+    this.exclusive = host.state.exclusives.placeOf(row)
     this.#header = rowHeader(host.state, row, 0)
     this.#runningTime = new RunningTime(host.clock, agent.timeoutMs, () => this.#timedOut())
   }

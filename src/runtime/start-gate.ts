@@ -6,6 +6,7 @@
  */
 import { isHeldByBreaker, mayProbe } from '../coordination/breakers.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
+import { blockersOf, isInside, letsPass } from '../coordination/hold-exclusive.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
@@ -33,20 +34,32 @@ export class StartGate {
     if (!this.#isDue(row, source)) return false
     // It is told when it is fresh again.
     if (this.#host.state.turns.isStale(row)) return false
+    // It comes again when somebody of its place has ended. Before its agent is asked, so that no probe is chosen that cannot go.
+    if (this.#isExcluded(row)) return false
     if (this.#isHeld(row)) {
       line.held.push(row, source)
       return false
     }
-    const key = this.#host.state.deliveries.key[row] as string
-    if (this.#stoppedRuns.isHeld(line.agent.name, key)) {
-      this.#stoppedRuns.hold(line.agent.name, key, row, source)
-      return false
-    }
+    if (this.#stoppedRuns.holdsBack(row, source)) return false
     if (this.#isParked(row)) {
       this.#host.park(row)
       return false
     }
     return true
+  }
+
+  /** Another of its place works, or has begun to without the log knowing yet (coordination/hold-exclusive.ts). */
+  #isExcluded(row: Row): boolean {
+    const { state } = this.#host
+    const place = state.exclusives.size === 0 ? undefined : state.exclusives.placeOf(row)
+    if (place === undefined) return false
+    if (blockersOf(state, row).length > 0) return true
+    for (const other of [...place.holders, ...place.waiting]) {
+      const run = this.#live.get(other)
+      if (run === undefined || other === row || isInside(state, row, other)) continue
+      if (run.phase !== 'suspended' || !letsPass(state, row, other)) return true
+    }
+    return false
   }
 
   #isHeld(row: Row): boolean {

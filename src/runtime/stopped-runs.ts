@@ -1,5 +1,6 @@
 /**
- * Runs that were stopped from outside while code of theirs still executes: the next delivery of their key waits for it.
+ * Runs that were stopped from outside while code of theirs still executes: the next delivery of their key, or of their
+ * exclusive, waits for it.
  *
  * Job: hold back what would overlap. Not its job: stopping anything, or order on the log, which the fold keeps.
  *
@@ -7,6 +8,8 @@
  * O2  Nothing of this is durable: a process that dies takes the code with it that was waited for.
  */
 import type { Row } from '../coordination/delivery-table.ts'
+import type { ExclusivePlace } from '../coordination/exclusives.ts'
+import type { AgentState, SpineState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { limits } from '../kernel/limits.ts'
@@ -19,48 +22,77 @@ interface Stopping {
   readonly waiters: Waiter[]
 }
 
+export interface StoppedRunsHost {
+  readonly state: SpineState
+  readonly clock: Clock
+}
+
 export class StoppedRuns {
-  readonly #clock: Clock
+  readonly #host: StoppedRunsHost
   readonly #ready: (row: Row, source: Sequence) => void
-  readonly #byKey = new Map<string, Stopping>()
+  readonly #byPlace = new Map<string, Stopping>()
 
   /** `ready`: a delivery that was held back may start. */
-  constructor(clock: Clock, ready: (row: Row, source: Sequence) => void) {
-    this.#clock = clock
+  constructor(host: StoppedRunsHost, ready: (row: Row, source: Sequence) => void) {
+    this.#host = host
     this.#ready = ready
   }
 
   /** A run is over, and what it began may not be. */
   add(run: Run): void {
-    if (run.busy === 0 || run.orderKey === '') return
-    const place = placeOf(run.agent.name, run.orderKey)
-    const stopping = this.#byKey.get(place) ?? { runs: new Set(), waiters: [] }
-    this.#byKey.set(place, stopping)
-    stopping.runs.add(run)
+    const { clock } = this.#host
+    const places = run.busy === 0 ? [] : placesOf(run.agent.name, run.orderKey, run.exclusive)
+    if (places.length === 0) return
+    for (const place of places) {
+      const stopping = this.#byPlace.get(place) ?? { runs: new Set(), waiters: [] }
+      this.#byPlace.set(place, stopping)
+      stopping.runs.add(run)
+    }
+    const rested = () => {
+      for (const place of places) this.#rested(place, run)
+    }
     const graceMs = run.effects.any ? Math.max(run.agent.timeoutMs, limits.stoppedStepMs) : limits.stoppedStepMs
-    const timer = this.#clock.setTimer(this.#clock.now() + graceMs, () => this.#rested(place, run))
+    const timer = clock.setTimer(clock.now() + graceMs, rested)
     run.onRest = () => {
       timer.cancel()
-      this.#rested(place, run)
+      rested()
     }
   }
 
-  isHeld(agent: string, key: string): boolean {
-    return this.#byKey.size > 0 && this.#byKey.has(placeOf(agent, key))
+  /** Whether a delivery has to wait for such code. */
+  isHeld(row: Row): boolean {
+    return this.#before(row) !== undefined
   }
 
-  hold(agent: string, key: string, row: Row, source: Sequence): void {
-    this.#byKey.get(placeOf(agent, key))?.waiters.push([row, source])
+  /** The same; it is told when it may start. */
+  holdsBack(row: Row, source: Sequence): boolean {
+    const stopping = this.#before(row)
+    stopping?.waiters.push([row, source])
+    return stopping !== undefined
+  }
+
+  #before(row: Row): Stopping | undefined {
+    if (this.#byPlace.size === 0) return undefined
+    const { agents, deliveries, exclusives } = this.#host.state
+    const { name } = agents[deliveries.agent[row] as number] as AgentState
+    for (const place of placesOf(name, deliveries.key[row] as string, exclusives.placeOf(row))) {
+      const stopping = this.#byPlace.get(place)
+      if (stopping !== undefined) return stopping
+    }
+    return undefined
   }
 
   #rested(place: string, run: Run): void {
-    const stopping = this.#byKey.get(place)
+    const stopping = this.#byPlace.get(place)
     if (stopping?.runs.delete(run) !== true || stopping.runs.size > 0) return
-    this.#byKey.delete(place)
+    this.#byPlace.delete(place)
     for (const [row, source] of stopping.waiters) this.#ready(row, source)
   }
 }
 
-function placeOf(agent: string, key: string): string {
-  return `${agent}/${key}`
+function placesOf(agent: string, key: string, exclusive: ExclusivePlace | undefined): readonly string[] {
+  const places = key === '' ? [] : [`${agent}/${key}`]
+  // No agent has such a name.
+  if (exclusive !== undefined) places.push(`exclusive ${exclusive.name}/${exclusive.session}`)
+  return places
 }

@@ -5,6 +5,7 @@
  */
 import { isGathering } from '../coordination/gather.ts'
 import { type BreakerState, isHeldByBreaker } from '../coordination/breakers.ts'
+import { blockersOf } from '../coordination/hold-exclusive.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, type Command, deliveryId, type SpineState } from '../coordination/state.ts'
@@ -22,6 +23,7 @@ export interface Waiting {
    * - `breaker open`: attempts of its agent kept failing; one is tried again at `until`.
    * - `rate limited`: its agent has started as many as its `rate` allows; the next may start at `until`.
    * - `behind its key`: another delivery of its key goes first (`on`).
+   * - `exclusive`: another delivery of its `exclusive` works on the session (`on`).
    * - `key blocked`: its key stands still behind a dead letter (`on`), until that is redriven or discarded.
    * - `joining`: it joins events, and lacks some (`detail`); `until` where its time is bounded.
    * - `held`: its session lacks an event that its agent comes after (`detail`).
@@ -40,6 +42,7 @@ export interface Waiting {
     | 'breaker open'
     | 'rate limited'
     | 'behind its key'
+    | 'exclusive'
     | 'key blocked'
     | 'backing off'
     | 'paused'
@@ -100,6 +103,8 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
       detail: `attempt ${attemptOf(state, row)} is due at ${iso(due)}`,
       until: new Date(due),
     }
+  const excluded = run === undefined ? excludedBy(runtime, row) : undefined
+  if (excluded !== undefined) return excluded
   if (run === undefined && isHeldByPause(state, row)) return pausedAgent(agentOf(state, row))
   if (run === undefined && isHeldByBreaker(state, row)) return brokenAgent(agentOf(state, row))
   const rated = run === undefined ? runtime.rateWaitOf(row) : undefined
@@ -122,6 +127,16 @@ function behindKey(state: SpineState, row: Row): Reason {
   const head = agent.keys.get(key) ?? row
   const first = deliveryId(state.deliveries.source[head] as number, agent.name)
   return { why: 'behind its key', detail: `'${first}' of key '${key}' goes first`, on: [first] }
+}
+
+function excludedBy(runtime: Runtime, row: Row): Reason | undefined {
+  const { state } = runtime
+  const place = state.exclusives.placeOf(row)
+  if (place === undefined) return undefined
+  const begun = [...place.waiting].filter((other) => other !== row && runtime.runOf(other) !== undefined)
+  const on = [...blockersOf(state, row), ...begun].map((other) => idOf(state, other))
+  const detail = `'${on[0]}' holds the exclusive '${place.name}' of the session`
+  return on.length === 0 ? undefined : { why: 'exclusive', detail, on }
 }
 
 function joining({ joins, deliveries }: SpineState, row: Row): Reason {
