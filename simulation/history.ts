@@ -22,6 +22,16 @@ export interface ToolCall {
   readonly idempotencyKey: string
 }
 
+/** A step of a handler executed. */
+export interface Visit {
+  readonly process: number
+  readonly agent: string
+  readonly source: number
+  readonly at: number
+  /** Absent when its process died in it. */
+  left?: number
+}
+
 /** A handler was entered. */
 export interface Entry {
   readonly process: number
@@ -66,6 +76,7 @@ export class History {
   readonly publications: Publication[] = []
   readonly tools: ToolCall[] = []
   readonly entries: Entry[] = []
+  readonly visits: Visit[] = []
   readonly written: Written[] = []
   readonly gathers: Gathered[] = []
   readonly waits: Waited[] = []

@@ -5,7 +5,7 @@
 import { agent, type AnyAgent, event, join, Permanent, quorum } from 'event-spine'
 import { z } from 'zod'
 import type { Chance } from './chance.ts'
-import type { History } from './history.ts'
+import type { History, Visit } from './history.ts'
 
 const BRANCHES = ['step', 'fails', 'call', 'sleep', 'scope', 'inner'] as const
 const Gather = z.object({
@@ -73,6 +73,8 @@ export interface Policies {
   readonly concurrency: number
   readonly preempt: { readonly at: 'signal' | 'step' | 'never'; readonly then: 'resume' | 'restart' }
   readonly freshness: 'hold' | 'cancel' | 'restart'
+  /** Agents that exclude each other. */
+  readonly exclusive: readonly string[]
   /** Of the pool that all share. */
   readonly slots: number
 }
@@ -88,6 +90,11 @@ export function randomPolicies(chance: Chance): Policies {
     },
     slots: chance.pick([1, 3, 64]),
     freshness: chance.pick(['hold', 'cancel', 'restart']),
+    exclusive: chance.pick([
+      [],
+      ['filing', 'greeter', 'advising', 'billing'],
+      ['expert', 'senior', 'advising', 'filing'],
+    ]),
   }
 }
 
@@ -98,9 +105,16 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
 
   const tool = async (kind: 'step' | 'effect', who: string, source: number, name: string, idempotencyKey: string) => {
     history.tools.push({ kind, process, agent: who, source, name, idempotencyKey })
-    await around.work()
+    await visit(who, source)
     return name
   }
+  const visit = async (who: string, source: number) => {
+    const visited: Visit = { process, agent: who, source, at: around.now() }
+    history.visits.push(visited)
+    await around.work()
+    visited.left = around.now()
+  }
+  const exclusive = (name: string) => (policies.exclusive.includes(name) ? { exclusive: 'desk' } : {})
   const entered = (who: string, source: number, deadline: Date | undefined) => {
     history.entries.push({ process, agent: who, source, at: around.now(), deadline: deadline?.getTime() })
   }
@@ -117,8 +131,9 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     concurrency,
     retry,
     preempt,
+    ...exclusive('expert'),
   })
-  const Senior = agent('senior', { input: Question, output: Answer, retry })
+  const Senior = agent('senior', { input: Question, output: Answer, retry, ...exclusive('senior') })
 
   const expert = Expert.handle(async (evt, ctx) => {
     entered('expert', evt.sequence, ctx.deadline)
@@ -306,12 +321,16 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     },
   )
 
-  const filing = agent('filing', { on: [Finished, Noted], concurrency, retry, priority: 'low' }, async (evt, ctx) => {
-    entered('filing', evt.sequence, ctx.deadline)
-    await ctx.step('file', ({ idempotencyKey }) => tool('effect', 'filing', evt.sequence, 'file', idempotencyKey), {
-      effect: true,
-    })
-  })
+  const filing = agent(
+    'filing',
+    { on: [Finished, Noted], concurrency, retry, priority: 'low', ...exclusive('filing') },
+    async (evt, ctx) => {
+      entered('filing', evt.sequence, ctx.deadline)
+      await ctx.step('file', ({ idempotencyKey }) => tool('effect', 'filing', evt.sequence, 'file', idempotencyKey), {
+        effect: true,
+      })
+    },
+  )
 
   const answerer = agent('answerer', { on: Asked, emits: [Answered], retry }, async (evt, ctx) => {
     entered('answerer', evt.sequence, ctx.deadline)
@@ -337,17 +356,24 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
 
   const greeter = agent(
     'greeter',
-    { on: Ordered, after: [Ordered], dedupe: (evt) => greetingOf(evt.data.id), retry },
+    { on: Ordered, after: [Ordered], dedupe: (evt) => greetingOf(evt.data.id), retry, ...exclusive('greeter') },
     async (evt, ctx) => {
       entered('greeter', evt.sequence, ctx.deadline)
-      await ctx.step('greet', () => around.work())
+      await ctx.step('greet', () => visit('greeter', evt.sequence))
     },
   )
 
   // Advice on an order is worth nothing once the customer has placed another one.
   const advising = agent(
     'advising',
-    { on: Finished, emits: [Advised], retry, preempt, freshness: { newer: [Ordered], then: policies.freshness } },
+    {
+      on: Finished,
+      emits: [Advised],
+      retry,
+      preempt,
+      freshness: { newer: [Ordered], then: policies.freshness },
+      ...exclusive('advising'),
+    },
     async (evt, ctx) => {
       entered('advising', evt.sequence, ctx.deadline)
       await ctx.step('look', ({ idempotencyKey }) => tool('step', 'advising', evt.sequence, 'look', idempotencyKey))
@@ -361,11 +387,11 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
   // What it relies on is down at times.
   const billing = agent(
     'billing',
-    { on: Finished, breaker: { failures: 2, within: '1h', cooldown: 500 }, retry },
+    { on: Finished, breaker: { failures: 2, within: '1h', cooldown: 500 }, retry, ...exclusive('billing') },
     async (evt, ctx) => {
       entered('billing', evt.sequence, ctx.deadline)
       await ctx.step('bill', async () => {
-        await around.work()
+        await visit('billing', evt.sequence)
         if (Math.floor(around.now() / 2_000) % 2 === 0 && !around.isHealed()) throw new Error('down')
       })
     },

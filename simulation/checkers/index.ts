@@ -5,6 +5,7 @@ import { checkBudgets } from './budgets.ts'
 import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
+import { checkExclusives } from './exclusives.ts'
 import { checkFencing } from './fencing.ts'
 import { checkFreshness } from './freshness.ts'
 import { checkGathers } from './gathers.ts'
@@ -31,6 +32,7 @@ export const CHECKERS: readonly Checker[] = [
   checkClients,
   checkDeliveries,
   checkEffects,
+  checkExclusives,
   checkFencing,
   checkFreshness,
   checkGathers,

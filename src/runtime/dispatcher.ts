@@ -22,6 +22,7 @@ import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import type { HostedAgent, HostedAgents } from './hosted-agent.ts'
+import { ExclusiveRuns } from './exclusive-runs.ts'
 import { LANE } from './lane.ts'
 import { Line } from './line.ts'
 import { createPools, NOTHING, type Pool } from './pool.ts'
@@ -50,6 +51,7 @@ export class Dispatcher {
   /** Became ready again while their last attempt was still ending. */
   readonly #again = new Map<Row, Sequence>()
   readonly #preemption: Preemption
+  readonly #exclusives: ExclusiveRuns
   readonly #gate: StartGate
   readonly #suspended: SuspendedRuns
   /** What wants the process to itself. While there is any, nothing else starts. */
@@ -73,7 +75,8 @@ export class Dispatcher {
     this.#suspended = new SuspendedRuns(host.interception?.suspendedRunsMax ?? limits.suspendedRunsMax)
     this.#stoppedRuns = new StoppedRuns(host, (row, source) => this.ready(row, source))
     this.#preemption = new Preemption(host, (run) => this.#lines.get(run.agent.name) as Line)
-    this.#gate = new StartGate(host, this.#live, this.#preemption, this.#stoppedRuns)
+    this.#exclusives = new ExclusiveRuns(host, this.#preemption)
+    this.#gate = new StartGate(host, this.#live, this.#preemption, this.#stoppedRuns, this.#exclusives)
     this.rates = new RateGate(host, (row, source) => this.ready(row, source))
     for (const agent of hosted.current.values()) this.add(agent)
   }
@@ -250,10 +253,12 @@ export class Dispatcher {
     const forgotten = this.#suspended.add(run)
     if (forgotten === undefined) return
     forgotten.abandon()
+    this.#exclusives.over(forgotten)
     this.#live.delete(forgotten.row)
   }
 
   runOver(run: Run): void {
+    this.#exclusives.over(run)
     this.#suspended.remove(run)
     if (run.isWaitingForSlot) {
       const line = this.#lines.get(run.agent.name) as Line
@@ -451,6 +456,7 @@ export class Dispatcher {
     const run = new Run(this.#host, this.#codeOf(line, row), row, source)
     this.#takeSlot(line, run)
     this.#live.set(row, run)
+    this.#exclusives.started(run)
     run.start(rated !== undefined || this.#modeOf(row) !== 'plain', rated)
   }
 

@@ -6,10 +6,10 @@
  */
 import { isHeldByBreaker, mayProbe } from '../coordination/breakers.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import { blockersOf, isInside, letsPass } from '../coordination/hold-exclusive.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import type { AgentState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
+import type { ExclusiveRuns } from './exclusive-runs.ts'
 import type { Line } from './line.ts'
 import type { Preemption } from './preemption.ts'
 import type { Run } from './run.ts'
@@ -21,12 +21,20 @@ export class StartGate {
   readonly #live: ReadonlyMap<Row, Run>
   readonly #preemption: Preemption
   readonly #stoppedRuns: StoppedRuns
+  readonly #exclusives: ExclusiveRuns
 
-  constructor(host: RunHost, live: ReadonlyMap<Row, Run>, preemption: Preemption, stoppedRuns: StoppedRuns) {
+  constructor(
+    host: RunHost,
+    live: ReadonlyMap<Row, Run>,
+    preemption: Preemption,
+    stoppedRuns: StoppedRuns,
+    exclusives: ExclusiveRuns,
+  ) {
     this.#host = host
     this.#live = live
     this.#preemption = preemption
     this.#stoppedRuns = stoppedRuns
+    this.#exclusives = exclusives
   }
 
   /** False for what is out of date, and for what is set aside until its time comes. */
@@ -35,7 +43,7 @@ export class StartGate {
     // It is told when it is fresh again.
     if (this.#host.state.turns.isStale(row)) return false
     // It comes again when somebody of its place has ended. Before its agent is asked, so that no probe is chosen that cannot go.
-    if (this.#isExcluded(row)) return false
+    if (this.#exclusives.isExcluded(row)) return false
     if (this.#isHeld(row)) {
       line.held.push(row, source)
       return false
@@ -46,20 +54,6 @@ export class StartGate {
       return false
     }
     return true
-  }
-
-  /** Another of its place works, or has begun to without the log knowing yet (coordination/hold-exclusive.ts). */
-  #isExcluded(row: Row): boolean {
-    const { state } = this.#host
-    const place = state.exclusives.size === 0 ? undefined : state.exclusives.placeOf(row)
-    if (place === undefined) return false
-    if (blockersOf(state, row).length > 0) return true
-    for (const other of [...place.holders, ...place.waiting]) {
-      const run = this.#live.get(other)
-      if (run === undefined || other === row || isInside(state, row, other)) continue
-      if (run.phase !== 'suspended' || !letsPass(state, row, other)) return true
-    }
-    return false
   }
 
   #isHeld(row: Row): boolean {
