@@ -49,7 +49,8 @@ function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, stri
     holders.set(work.place, others.add(work))
   }
   const end = (work: Work | undefined) => {
-    if (work === undefined || !open.delete(work.id)) return
+    if (work === undefined || open.get(work.id) !== work) return
+    open.delete(work.id)
     holders.get(work.place)?.delete(work)
     for (const each of work.called) end(each)
   }

@@ -70,6 +70,17 @@ describe('Y2: what is new is performed only after everything journaled has been 
     expect(moves(replay, 3)).toEqual(['release a#0', 'perform new#0 new#1', 'wait'])
   })
 
+  it('and never what has come in before it was asked for: steps of a run that had made room (simulator seed 6600224)', () => {
+    const replay = journaled([outcome('a#0', 5)])
+    void replay.ask('a#0', step)
+    replay.receive(outcome('right#0', 7))
+    replay.receive(outcome('left#0', 8))
+    expect(moves(replay, 1)).toEqual(['release a#0'])
+    void replay.ask('left#0', step)
+    void replay.ask('right#0', step)
+    expect(moves(replay, 3)).toEqual(['release right#0', 'release left#0', 'wait'])
+  })
+
   it('and only once, also when an outcome comes in between', () => {
     const replay = fresh()
     void replay.ask('a#0', step)

@@ -107,10 +107,11 @@ export class Replay {
       const asked: Asked = { id, command, resolve, reject }
       this.#asked.set(id, asked)
       const journaled = this.#journal.has(id)
+      // A step that outlived its preemption may have brought its outcome before it is asked for again.
+      const isThere = this.#outcomes.some((outcome) => outcome.command === id)
       // An effect that started and left no outcome must be performed again; other open commands end by themselves.
-      const unfinished =
-        journaled && command.kind === 'effect' && !this.#outcomes.some((outcome) => outcome.command === id)
-      if (!journaled || unfinished) this.#fresh.push(asked)
+      const unfinished = journaled && command.kind === 'effect'
+      if (!isThere && (!journaled || unfinished)) this.#fresh.push(asked)
     })
     promise.catch(() => {})
     return promise
