@@ -254,7 +254,7 @@ function generationOf({ agent, generation }: Run): { readonly generation?: numbe
 
 /** What a step brought after its run had made room. The run may have been started over since, which the fold knows best. */
 async function recordLate(run: Run, id: string, outcome: Partial<SystemData<'spine.step.recorded'>>): Promise<boolean> {
-  if (!run.host.preemptedSteps.isWanted(run, id)) return false
+  if (!run.host.preemptedSteps.brings(run, id)) return false
   const { generation } = run
   try {
     const data = { command: id, ...outcome, generation }

@@ -6,7 +6,7 @@
  * Z1  What such a step brings is journaled, whether its run has been resumed by then or not; its failure is not, because its
  *     signal has fired, and the step is done again.
  * Z2  Whoever is not done `limits.stoppedStepMs` after the signal, and has not been joined, is a zombie: nothing that it
- *     still brings is written. Its agent keeps count of them.
+ *     still brings is written. Its agent keeps count of them. What is on its way to the log by then is done.
  */
 import type { Clock } from '../kernel/clock.ts'
 import { limits } from '../kernel/limits.ts'
@@ -16,6 +16,8 @@ interface UnderWay {
   /** True when an outcome was journaled. */
   readonly ended: Promise<boolean>
   isJoined: boolean
+  /** Its outcome is on the way to the log. */
+  isRecording: boolean
   isZombie: boolean
 }
 
@@ -31,7 +33,7 @@ export class PreemptedSteps {
   add(run: Run, count: (change: 1 | -1) => void): void {
     const steps = [...run.stepsUnderWay].map(([id, ended]) => {
       const name = nameOf(run, id)
-      const step: UnderWay = { ended, isJoined: false, isZombie: false }
+      const step: UnderWay = { ended, isJoined: false, isRecording: false, isZombie: false }
       this.#steps.set(name, step)
       void ended.finally(() => {
         if (this.#steps.get(name) === step) this.#steps.delete(name)
@@ -40,7 +42,9 @@ export class PreemptedSteps {
     })
     if (steps.length === 0) return
     const timer = this.#clock.setTimer(this.#clock.now() + limits.stoppedStepMs, () => {
-      const late = steps.filter(({ name, step }) => this.#steps.get(name) === step && !step.isJoined)
+      const late = steps.filter(
+        ({ name, step }) => this.#steps.get(name) === step && !step.isJoined && !step.isRecording,
+      )
       if (late.length === 0) return
       for (const { name, step } of late) {
         step.isZombie = true
@@ -63,10 +67,12 @@ export class PreemptedSteps {
     return step.ended
   }
 
-  /** Whether what it brings may be written: it is no zombie, and its run has not been started over. */
-  isWanted(run: Run, id: string): boolean {
+  /** It brings an outcome. True when that may be written: it is no zombie, and its run has not been started over. */
+  brings(run: Run, id: string): boolean {
     const step = this.#steps.get(nameOf(run, id))
-    return step !== undefined && !step.isZombie
+    if (step === undefined || step.isZombie) return false
+    step.isRecording = true
+    return true
   }
 }
 
