@@ -38,6 +38,8 @@ function namesOf(records: readonly LogRecord[]): ReadonlyMap<string, string> {
 function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, string>): readonly Finding[] {
   const findings: Finding[] = []
   const open = new Map<string, Work>()
+  /** What still comes of them changes nothing. */
+  const over = new Set<string>()
   const holders = new Map<string, Set<Work>>()
   const roots = new Map<string, number>()
   const begin = (work: Work, at: number) => {
@@ -51,6 +53,7 @@ function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, stri
   const end = (work: Work | undefined) => {
     if (work === undefined || open.get(work.id) !== work) return
     open.delete(work.id)
+    over.add(work.id)
     holders.get(work.place)?.delete(work)
     for (const each of work.called) end(each)
   }
@@ -67,7 +70,8 @@ function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, stri
     if (!roots.has(request)) roots.set(request, sequence)
     const id = `${cause}/${agent}`
     // What reacts is known when it is first told of.
-    if (agent !== undefined && !open.has(id) && type !== 'spine.step.recorded' && records[cause - 1] !== undefined)
+    if (type === 'spine.delivery.redriven') over.delete(id)
+    if (agent !== undefined && !open.has(id) && !over.has(id) && records[cause - 1] !== undefined)
       opened(records[cause - 1] as LogRecord, agent, undefined)
     const work = open.get(id)
     if (work !== undefined && !FROM_OUTSIDE.test(type)) begin(work, sequence)

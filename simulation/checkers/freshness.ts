@@ -22,6 +22,8 @@ export function checkFreshness({ records }: Evidence): readonly Finding[] {
   /** Somebody wanted it all the same: that is a turn of its own. */
   const redriven = new Map<string, number>()
   const died = new Set<string>()
+  /** Their turn was over by the death of their order; what comes of its redrive overtakes nothing that was there then. */
+  const wasOver = new Set<string>()
   let then = 'hold'
   for (const record of records) {
     const { type, sequence, session, request, cause, agent, data } = record
@@ -33,7 +35,11 @@ export function checkFreshness({ records }: Evidence): readonly Finding[] {
     }
     if (type === 'spine.delivery.dead') died.add(request)
     // One redrive brings back all that was parked behind it.
-    if (type === 'spine.delivery.redriven') for (const each of died) redriven.set(each, sequence)
+    if (type === 'spine.delivery.redriven')
+      for (const each of died) {
+        redriven.set(each, sequence)
+        if (ended.has(each)) wasOver.add(each)
+      }
     if (type === 'order.finished') advised.add(request)
     if (agent === 'clerk' && ENDS.test(type)) ended.add(request)
     if (type === 'spine.request.cancelled' || type === 'spine.request.expired') ended.add(request)
@@ -48,7 +54,8 @@ export function checkFreshness({ records }: Evidence): readonly Finding[] {
     const known = then === 'restart' ? Math.max(since, cause) : since
     const overtaken = (turns.get(session) ?? []).filter((turn) => turn.request !== request && turn.sequence > known)
     const blocking = overtaken.filter(
-      (turn) => then !== 'hold' || !ended.has(turn.request) || advised.has(turn.request),
+      (turn) =>
+        then !== 'hold' || !ended.has(turn.request) || (advised.has(turn.request) && !wasOver.has(turn.request)),
     )
     const [newer] = blocking
     if (newer !== undefined && then !== 'restart')

@@ -11,6 +11,7 @@ import { type Row, STATUS } from './delivery-table.ts'
 import { encodeState } from './encode-state.ts'
 import { evolve, FOLDED_TYPES } from './evolve.ts'
 import { isDecided, tallyOf } from './gather.ts'
+import { blockersOf } from './hold-exclusive.ts'
 import { type AgentState, agentNamed, deliveryId, initialState, type SpineState } from './state.ts'
 
 const world = () => foldedLog({ initialState, takeOver, evolve, encodeState })
@@ -72,6 +73,23 @@ function flawsOf(state: SpineState): readonly string[] {
     const caller = deliveries.caller[row] as Row
     must(caller === 0 || urgency <= (deliveries.urgency[caller] as number), `B2 as urgent as the caller of ${id}`)
   }
+
+  let placed = 0
+  for (const row of rows) {
+    const place = state.exclusives.placeOf(row)
+    if (place === undefined) continue
+    placed++
+    const id = idOf(state, row)
+    must(place.holders.has(row) !== place.waiting.has(row), `E ${id} holds its place, or waits for it`)
+    must(place.session === deliveries.session[row], `E the place of ${id} is in its session`)
+    const blockers = deliveries.status[row] === STATUS.ready ? blockersOf(state, row) : []
+    for (const holder of blockers)
+      must(
+        (deliveries.urgency[holder] as number) <= (deliveries.urgency[row] as number),
+        `E4 ${idOf(state, holder)} is as urgent as ${id}`,
+      )
+  }
+  must(placed === state.exclusives.size, 'E whoever has a place is open')
 
   const byRequest = new Map<string, number>()
   const byAgent = new Map<string, number>()

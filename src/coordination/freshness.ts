@@ -20,6 +20,7 @@
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
+import { waitForHolders } from './hold-exclusive.ts'
 import type { AgentState, SpineState } from './state.ts'
 import type { Stale } from './turns.ts'
 
@@ -174,5 +175,7 @@ export function indexTurns(state: SpineState): void {
     else if (turns.stale.delete(row))
       state.marks?.push({ kind: 'fresh', row, source: deliveries.source[row] as Sequence })
   }
+  if (state.exclusives.size > 0)
+    for (const row of deliveries.rows()) if (deliveries.status[row] === STATUS.ready) waitForHolders(state, row)
   turns.countRequests(turns.isUsed ? [...requests.slots()].map((slot) => requests.session[slot] as string) : [])
 }

@@ -8,7 +8,7 @@
  * E1  Of one place at most one delivery executes. Two hold it at once only where one was called, in the end, by the other,
  *     or stands still for a newer turn that the other belongs to.
  * E2  What was never entered holds nothing: an agent that is absent, paused or out of slots keeps nobody waiting.
- * E3  Whoever has to wait is marked as ready again when a delivery of its place ends.
+ * E3  Whoever has to wait is marked as let in when a delivery of its place ends.
  * E4  What holds a place is as urgent as what waits for it (urge.ts B2), and a circle of such waits is a circle of calls
  *     (call-cycles.ts H2).
  */
@@ -37,9 +37,15 @@ export function holdExclusive(state: SpineState, row: Row): void {
 export function waitForHolders(state: SpineState, row: Row): void {
   const blockers = blockersOf(state, row)
   if (blockers.length === 0) return
-  const { deliveries, marks } = state
-  for (const holder of blockers) urge(state, holder, deliveries.urgency[row] as Urgency)
-  marks?.push({ kind: 'cycle', row, source: deliveries.source[row] as Sequence })
+  lendToHolders(state, row)
+  state.marks?.push({ kind: 'cycle', row, source: state.deliveries.source[row] as Sequence })
+}
+
+/** What keeps it from starting is as urgent as it is. */
+export function lendToHolders(state: SpineState, row: Row): void {
+  const { deliveries } = state
+  if (deliveries.status[row] !== STATUS.ready) return
+  for (const holder of blockersOf(state, row)) urge(state, holder, deliveries.urgency[row] as Urgency)
 }
 
 /** It holds a place, and lost what it had inherited from whoever waits for that. */
@@ -77,7 +83,7 @@ export function leaveExclusive(state: SpineState, row: Row): void {
   const { deliveries, marks } = state
   const urgencyOf = (each: Row) => deliveries.urgency[each] as Urgency
   const sourceOf = (each: Row) => deliveries.source[each] as Sequence
-  const ready = [...place.waiting].filter((each) => deliveries.status[each] === STATUS.ready)
+  const ready = [...place.holders, ...place.waiting].filter((each) => deliveries.status[each] === STATUS.ready)
   ready.sort((left, right) => urgencyOf(left) - urgencyOf(right) || sourceOf(left) - sourceOf(right))
-  for (const each of ready) marks.push({ kind: 'ready', row: each, source: sourceOf(each) })
+  for (const each of ready) marks.push({ kind: 'let in', row: each, source: sourceOf(each) })
 }

@@ -134,6 +134,8 @@ export interface LaneState {
 /** What `evolve` tells the process that decides. */
 export type Mark =
   | { readonly kind: 'ready'; readonly row: Row; readonly source: Sequence }
+  /** It is ready, and what had its exclusive may have kept it from starting. */
+  | { readonly kind: 'let in'; readonly row: Row; readonly source: Sequence }
   | {
       readonly kind: 'outcome'
       readonly row: Row

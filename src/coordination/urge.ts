@@ -15,7 +15,7 @@ import type { LogRecord } from '../event/record.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
-import { blockersOf, inheritFromWaiting } from './hold-exclusive.ts'
+import { blockersOf, inheritFromWaiting, lendToHolders } from './hold-exclusive.ts'
 import type { AgentState, SpineState } from './state.ts'
 
 /** When it opens, and its request and caller are known. */
@@ -96,6 +96,7 @@ function inheritAgain(state: SpineState, row: Row): void {
   if (deliveries.key[row] !== '' && deliveries.status[row] !== STATUS.free) urgeQueue(state, row)
   if (state.exclusives.size > 0) inheritFromWaiting(state, row)
   const own = deliveries.urgency[row] as Urgency
+  if (state.exclusives.size > 0) lendToHolders(state, row)
   const run = runs.get(row)
   if (run === undefined) return
   for (const name of run.calls.values()) {

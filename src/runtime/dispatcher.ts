@@ -142,6 +142,12 @@ export class Dispatcher {
     this.#tryStart(line)
   }
 
+  /** It is ready, and may have been kept from starting by another of its exclusive. What started here needs no second start. */
+  letIn(row: Row, source: Sequence): void {
+    if (this.runOf(row, source) !== undefined || this.#preemption.isOnItsWay(row, source)) return
+    if (!this.#suspended.isForgotten(row, source)) this.ready(row, source)
+  }
+
   /** It is more urgent, or less, than it was when it came. */
   urged(row: Row, source: Sequence): void {
     const line = this.#lineOf(row)
@@ -246,7 +252,7 @@ export class Dispatcher {
   #letPass({ row }: Run): void {
     const { exclusives, deliveries } = this.#host.state
     for (const other of exclusives.placeOf(row)?.waiting ?? [])
-      if (deliveries.status[other] === STATUS.ready) this.ready(other, deliveries.source[other] as Sequence)
+      if (deliveries.status[other] === STATUS.ready) this.letIn(other, deliveries.source[other] as Sequence)
   }
 
   #suspend(run: Run): void {

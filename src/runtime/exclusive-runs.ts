@@ -41,7 +41,7 @@ export class ExclusiveRuns {
     if (runs?.delete(run) === true && runs.size === 0) this.#runs.delete(id)
   }
 
-  /** Whether it may not start now. It is marked as ready again when a delivery of its place ends. */
+  /** Whether it may not start now. It is let in when a delivery of its place ends. */
   isExcluded(row: Row): boolean {
     const { state } = this.#host
     const place = state.exclusives.size === 0 ? undefined : state.exclusives.placeOf(row)
@@ -56,7 +56,7 @@ export class ExclusiveRuns {
   #isInTheWay(run: Run, row: Row): boolean {
     const { state } = this.#host
     if (state.deliveries.source[run.row] !== run.source) return true
-    if (run.row === row || isInside(state, row, run.row)) return false
+    if (run.row === row || isInside(state, row, run.row) || isInside(state, run.row, row)) return false
     return run.phase !== 'suspended' || !letsPass(state, row, run.row)
   }
 }

@@ -48,6 +48,7 @@ export class Marks {
   carryOut(marks: readonly Mark[]): void {
     for (const mark of marks) {
       if (mark.kind === 'ready') this.#dispatcher.ready(mark.row, mark.source)
+      else if (mark.kind === 'let in') this.#dispatcher.letIn(mark.row, mark.source)
       else if (mark.kind === 'outcome') this.#tell(mark)
       else if (mark.kind === 'ended') this.#ended(mark)
       else if (mark.kind === 'restarted') this.#dispatcher.runOf(mark.row, mark.source)?.stop(RESTARTED)

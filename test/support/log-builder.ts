@@ -26,6 +26,7 @@ export interface RegistrationOptions {
   readonly observes?: boolean
   readonly priority?: Priority
   readonly freshness?: { readonly newer: readonly string[]; readonly then: 'hold' | 'cancel' | 'restart' }
+  readonly exclusive?: string
   readonly breaker?: { readonly failures: number; readonly withinMs: number; readonly cooldownMs: number }
   readonly rate?: { readonly limit: number; readonly perMs: number }
 }
@@ -71,7 +72,7 @@ export class LogBuilder {
 
   register(name: string, options: RegistrationOptions = {}): number {
     const { on = [], order = 'default', version = '1', onFailure, join, after, observes } = options
-    const { priority, freshness, breaker, rate } = options
+    const { priority, freshness, exclusive, breaker, rate } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
@@ -82,6 +83,7 @@ export class LogBuilder {
       ...(observes === undefined ? {} : { observes }),
       ...(priority === undefined ? {} : { priority }),
       ...(freshness === undefined ? {} : { freshness }),
+      ...(exclusive === undefined ? {} : { exclusive }),
     })
   }
 

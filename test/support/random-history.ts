@@ -24,7 +24,8 @@ const pick = <Item>(list: readonly Item[], number: number): Item => list[number 
 
 /** Writes one record for each choice; `view` is asked for what is open. */
 export function writeHistory(log: LogBuilder, view: () => StateView, choices: readonly Choice[]): void {
-  for (const name of AGENTS.slice(0, 3)) log.register(name, { on: TYPES.slice(0, 2) })
+  const shared = choices.length % 2 === 1 ? { exclusive: 'x' } : {}
+  for (const name of AGENTS.slice(0, 3)) log.register(name, { on: TYPES.slice(0, 2), ...shared })
   const ended: DeliveryRecords[] = []
   let state = view()
   for (const choice of choices) {
@@ -111,7 +112,9 @@ function register(log: LogBuilder, first: number, second: number): void {
   const on = TYPES.filter((_, index) => (second >> index) % 2 === 1)
   const onFailure = pick(FAILURE_MODES, first + second)
   const options = { on, order: pick(ORDERS, second), version: `${first % 3}`, onFailure }
-  log.register(pick(AGENTS, first), { ...options, ...pick(TERMS, Math.floor(first / 8)), ...pick(PROTECTIONS, second) })
+  const exclusive = (first + second) % 3 === 0 ? { exclusive: pick(['x', 'y'], first) } : {}
+  const protection = pick(PROTECTIONS, second)
+  log.register(pick(AGENTS, first), { ...options, ...exclusive, ...pick(TERMS, Math.floor(first / 8)), ...protection })
 }
 
 const PROTECTIONS: readonly Partial<RegistrationOptions>[] = [
