@@ -6,6 +6,7 @@ import { agent, type AnyAgent, event, join, Permanent, quorum } from 'event-spin
 import { z } from 'zod'
 import type { Chance } from './chance.ts'
 import type { History, Visit } from './history.ts'
+import type { Policies } from './policies.ts'
 
 const BRANCHES = ['step', 'fails', 'call', 'sleep', 'scope', 'inner'] as const
 const Gather = z.object({
@@ -65,37 +66,6 @@ export interface Surroundings {
   readonly tries: Map<string, number>
   /** Poison has no effect any more. */
   readonly isHealed: () => boolean
-}
-
-export interface Policies {
-  readonly onFailure: 'skip' | 'block' | 'park'
-  readonly expertOrder: 'session' | 'none'
-  readonly concurrency: number
-  readonly preempt: { readonly at: 'signal' | 'step' | 'never'; readonly then: 'resume' | 'restart' }
-  readonly freshness: 'hold' | 'cancel' | 'restart'
-  /** Agents that exclude each other. */
-  readonly exclusive: readonly string[]
-  /** Of the pool that all share. */
-  readonly slots: number
-}
-
-export function randomPolicies(chance: Chance): Policies {
-  return {
-    onFailure: chance.pick(['skip', 'block', 'park']),
-    expertOrder: chance.pick(['session', 'none']),
-    concurrency: chance.pick([1, 2, 16]),
-    preempt: {
-      at: chance.pick(['signal', 'signal', 'step', 'never']),
-      then: chance.pick(['resume', 'resume', 'restart']),
-    },
-    slots: chance.pick([1, 3, 64]),
-    freshness: chance.pick(['hold', 'cancel', 'restart']),
-    exclusive: chance.pick([
-      [],
-      ['filing', 'greeter', 'advising', 'billing'],
-      ['expert', 'senior', 'advising', 'filing'],
-    ]),
-  }
 }
 
 export function office(around: Surroundings, policies: Policies): readonly AnyAgent[] {

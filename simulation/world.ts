@@ -14,17 +14,8 @@ import {
 } from 'event-spine/testing'
 import { Chance } from './chance.ts'
 import { type Evidence, History, type Publication } from './history.ts'
-import {
-  AGENTS,
-  expectedResults,
-  office,
-  type Op,
-  Ordered,
-  type Policies,
-  randomOps,
-  randomPolicies,
-  SESSIONS,
-} from './office.ts'
+import { AGENTS, expectedResults, office, type Op, Ordered, randomOps, SESSIONS } from './office.ts'
+import { type Policies, randomPolicies } from './policies.ts'
 
 /** How likely, in percent, each thing is in this seed. */
 interface Weather {

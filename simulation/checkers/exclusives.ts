@@ -7,6 +7,8 @@ const ENDS = /^spine\.delivery\.(?:completed|dead|cancelled|expired|skipped|take
 const FROM_OUTSIDE =
   /^spine\.(?:timer\.fired|wait\.matched|wait\.expired|delivery\.(?!completed|retried|preempted|paused))/
 const HOLD = 'advising'
+/** May still come of a run that stands still, or of an earlier life. */
+const LATE = new Set(['spine.step.recorded', 'spine.delivery.preempted'])
 
 interface Work {
   readonly id: string
@@ -19,7 +21,7 @@ interface Work {
 
 /**
  * `exclusive`: of the agents of one name, one at most has begun and not ended in a session, save what it called itself, and
- * what works for a newer turn that it stands still for; and no two of them ever execute at once in one process.
+ * unless it stands still for a newer turn; and no two of them ever execute at once in one process.
  */
 export function checkExclusives(evidence: Evidence): readonly Finding[] {
   const names = namesOf(evidence.records)
@@ -40,13 +42,14 @@ function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, stri
   const open = new Map<string, Work>()
   /** What still comes of them changes nothing. */
   const over = new Set<string>()
+  /** And an effect of an earlier life may bring its outcome late. */
+  const redriven = new Set<string>()
   const holders = new Map<string, Set<Work>>()
-  const roots = new Map<string, number>()
   const begin = (work: Work, at: number) => {
     const others = holders.get(work.place) ?? new Set()
     if (work.place === '' || others.has(work)) return
     for (const other of others)
-      if (!calledBy(work, other) && !(other.agent === HOLD && rootOf(roots, work) > rootOf(roots, other)))
+      if (!calledBy(work, other))
         findings.push({ invariant: 'exclusive', what: `${work.id} began at ${at}, and ${other.id} had not ended` })
     holders.set(work.place, others.add(work))
   }
@@ -67,14 +70,21 @@ function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, stri
   }
   for (const record of records) {
     const { type, sequence, cause, agent, request } = record
-    if (!roots.has(request)) roots.set(request, sequence)
     const id = `${cause}/${agent}`
     // What reacts is known when it is first told of.
-    if (type === 'spine.delivery.redriven') over.delete(id)
+    if (type === 'spine.delivery.redriven') {
+      over.delete(id)
+      redriven.add(id)
+    }
     if (agent !== undefined && !open.has(id) && !over.has(id) && records[cause - 1] !== undefined)
       opened(records[cause - 1] as LogRecord, agent, undefined)
     const work = open.get(id)
-    if (work !== undefined && !FROM_OUTSIDE.test(type)) begin(work, sequence)
+    const isLate = LATE.has(type) && (agent === HOLD || redriven.has(id))
+    if (work !== undefined && !isLate && !FROM_OUTSIDE.test(type)) begin(work, sequence)
+    // Where it stands still for a newer turn, it takes its place anew.
+    if (type === 'order.placed')
+      for (const [place, works] of holders)
+        if (place.endsWith(` ${record.session}`)) for (const each of works) if (each.agent === HOLD) works.delete(each)
     const data = (record.data ?? {}) as {
       readonly target?: string
       readonly command?: string
@@ -104,10 +114,6 @@ function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, stri
 function calledBy(work: Work, other: Work): boolean {
   for (let each = work.caller; each !== undefined; each = each.caller) if (each === other) return true
   return false
-}
-
-function rootOf(roots: ReadonlyMap<string, number>, { request }: Work): number {
-  return roots.get(request) ?? 0
 }
 
 function inProcesses({ records, history }: Evidence, names: ReadonlyMap<string, string>): readonly Finding[] {

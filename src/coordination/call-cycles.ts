@@ -10,7 +10,7 @@
  */
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
-import { blockersOf } from './hold-exclusive.ts'
+import { blockersOf } from './blockers-of.ts'
 import type { AgentState, SpineState } from './state.ts'
 
 /** Whether a caller up the chain is at the head of this key of this agent. */

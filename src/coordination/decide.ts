@@ -14,7 +14,7 @@ import { STATUS, type Row } from './delivery-table.ts'
 import { gathersWithLateCalls } from './gather.ts'
 import { hasOwnDeadline } from './deliveries.ts'
 import { DueHeap, type DueEntry } from './due-heap.ts'
-import { blockersOf } from './hold-exclusive.ts'
+import { blockersOf } from './blockers-of.ts'
 import { agentNamed, type SpineState } from './state.ts'
 
 export type DueDecision =

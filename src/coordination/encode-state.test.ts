@@ -11,7 +11,7 @@ import { type Row, STATUS } from './delivery-table.ts'
 import { encodeState } from './encode-state.ts'
 import { evolve, FOLDED_TYPES } from './evolve.ts'
 import { isDecided, tallyOf } from './gather.ts'
-import { blockersOf } from './hold-exclusive.ts'
+import { blockersOf } from './blockers-of.ts'
 import { type AgentState, agentNamed, deliveryId, initialState, type SpineState } from './state.ts'
 
 const world = () => foldedLog({ initialState, takeOver, evolve, encodeState })

@@ -9,9 +9,9 @@ import type { Row } from './delivery-table.ts'
 export interface ExclusivePlace {
   readonly name: string
   readonly session: string
-  /** Begun and not ended. More than one where a call runs inside the hold of a caller. */
+  /** Begun, not ended, and not standing still for a newer turn. More than one where a call runs inside the hold of a caller. */
   readonly holders: Set<Row>
-  /** Not begun, as far as the log tells. */
+  /** Not begun, as far as the log tells, or standing still. */
   readonly waiting: Set<Row>
 }
 
@@ -48,6 +48,14 @@ export class Exclusives {
     const place = this.#byRow.get(row)
     if (place?.waiting.delete(row) !== true) return undefined
     place.holders.add(row)
+    return place
+  }
+
+  /** Returns the place when this row held it until here. */
+  giveWay(row: Row): ExclusivePlace | undefined {
+    const place = this.#byRow.get(row)
+    if (place?.holders.delete(row) !== true) return undefined
+    place.waiting.add(row)
     return place
   }
 

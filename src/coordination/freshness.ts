@@ -20,7 +20,7 @@
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
-import { waitForHolders } from './hold-exclusive.ts'
+import { giveWay, waitForHolders } from './hold-exclusive.ts'
 import type { AgentState, SpineState } from './state.ts'
 import type { Stale } from './turns.ts'
 
@@ -71,12 +71,14 @@ export function endTurn(state: SpineState, record: LogRecord): void {
 }
 
 /** Nothing of this request is open any more: what it did not supersede goes on. */
-export function turnIsOver({ turns, deliveries, marks }: SpineState, session: string, request: string): void {
+export function turnIsOver(state: SpineState, session: string, request: string): void {
+  const { turns, deliveries, marks } = state
   turns.over(session, request)
   if (turns.stale.size === 0) return
   for (const [row, stale] of turns.stale) {
     if (stale.isSuperseded || !stale.requests.delete(request) || stale.requests.size > 0) continue
     turns.stale.delete(row)
+    if (state.exclusives.size > 0 && deliveries.status[row] === STATUS.ready) waitForHolders(state, row)
     marks?.push({ kind: 'fresh', row, source: deliveries.source[row] as Sequence })
   }
 }
@@ -138,7 +140,10 @@ function overtake(state: SpineState, row: Row, agent: number, by: Sequence, requ
   if (then === 'restart') {
     if (known === undefined) state.marks?.push({ kind: 'stale', row, source: deliveries.source[row] as Sequence })
   } else if (then === 'cancel' || requests.length === 0) supersede(state, row, stale)
-  else for (const request of requests) stale.requests.add(request)
+  else {
+    for (const request of requests) stale.requests.add(request)
+    if (state.exclusives.size > 0) giveWay(state, row)
+  }
 }
 
 function supersede(state: SpineState, row: Row, stale: Stale): void {

@@ -6,7 +6,7 @@ import { takeOver } from './decide.ts'
 import { decodeState } from './decode-state.ts'
 import { encodeState } from './encode-state.ts'
 import { evolve } from './evolve.ts'
-import { blockersOf } from './hold-exclusive.ts'
+import { blockersOf } from './blockers-of.ts'
 import { initialState } from './state.ts'
 
 function world() {
@@ -117,7 +117,7 @@ describe('E1: a hold lets in', () => {
     expect(behind(sibling, 'cas')).toEqual([inner])
   })
 
-  it('work of a newer turn that its holder stands still for', () => {
+  it('whatever comes while its holder stands still for a newer turn, and the holder again when that has ended', () => {
     const { wanted, behind, log } = world()
     log.register('bob', { on: ['bob.wanted'], exclusive: 'x', freshness: { newer: ['turn.came'], then: 'hold' } })
     log.register('reader', { on: ['turn.came'] })
@@ -126,8 +126,18 @@ describe('E1: a hold lets in', () => {
     const turn = log.event('turn.came', { session: 's' })
     const ofTurn = log.delivery(turn, 'reader').call('@call cas#0', 'cas')
     const stranger = log.start('cas', { session: 's' })
+    expect([behind(ofTurn, 'cas'), behind(stranger, 'cas')]).toEqual([[], []])
+    bob.records.step('late#0')
     expect(behind(ofTurn, 'cas')).toEqual([])
-    expect(behind(stranger, 'cas')).toEqual([bob.source])
+    log.delivery(stranger, 'cas').step('one#0')
+    log.delivery(ofTurn, 'cas').complete()
+    log.delivery(turn, 'reader').complete()
+    expect(behind(bob.source, 'bob')).toEqual([stranger])
+    bob.records.step('later#0')
+    expect(behind(bob.source, 'bob')).toEqual([stranger])
+    log.delivery(stranger, 'cas').complete()
+    bob.records.step('last#0')
+    expect(behind(log.start('cas', { session: 's' }), 'cas')).toEqual([bob.source])
   })
 })
 

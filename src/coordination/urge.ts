@@ -14,8 +14,8 @@ import { NORMAL, PRIORITIES, type Urgency, urgencyOf } from '../event/priority.t
 import type { LogRecord } from '../event/record.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { Sequence } from '../event/sequence.ts'
+import { blockersOf } from './blockers-of.ts'
 import { STATUS, type Row } from './delivery-table.ts'
-import { blockersOf, inheritFromWaiting, lendToHolders } from './hold-exclusive.ts'
 import type { AgentState, SpineState } from './state.ts'
 
 /** When it opens, and its request and caller are known. */
@@ -66,6 +66,21 @@ export function urge(state: SpineState, row: Row, urgency: Urgency): void {
         if (called !== 0) rows.push(called)
       }
   }
+}
+
+/** What keeps it from starting is as urgent as it is. */
+export function lendToHolders(state: SpineState, row: Row): void {
+  const { deliveries } = state
+  if (deliveries.status[row] !== STATUS.ready) return
+  for (const holder of blockersOf(state, row)) urge(state, holder, deliveries.urgency[row] as Urgency)
+}
+
+/** It holds a place, and lost what it had inherited from whoever waits for that. */
+export function inheritFromWaiting(state: SpineState, row: Row): void {
+  const { deliveries } = state
+  for (const other of state.exclusives.placeOf(row)?.waiting ?? [])
+    if (deliveries.status[other] === STATUS.ready && blockersOf(state, other).includes(row))
+      urge(state, row, deliveries.urgency[other] as Urgency)
 }
 
 /** Someone gave the request another class: it holds for what is open of it, and for what will follow. */

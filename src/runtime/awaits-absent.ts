@@ -9,7 +9,7 @@
  * A3  A handler is taken at its word that it waits for `ctx` alone: what it awaits outside of that nobody can know.
  */
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
-import { blockersOf } from '../coordination/hold-exclusive.ts'
+import { blockersOf } from '../coordination/blockers-of.ts'
 import type { AgentState, SpineState } from '../coordination/state.ts'
 import type { Run } from './run.ts'
 

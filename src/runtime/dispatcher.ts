@@ -144,7 +144,9 @@ export class Dispatcher {
 
   /** It is ready, and may have been kept from starting by another of its exclusive. What started here needs no second start. */
   letIn(row: Row, source: Sequence): void {
-    if (this.runOf(row, source) !== undefined || this.#preemption.isOnItsWay(row, source)) return
+    const run = this.runOf(row, source)
+    if (run?.phase === 'suspended' && this.#host.state.exclusives.placeOf(row)?.waiting.has(row)) run.freshAgain()
+    if (run !== undefined || this.#preemption.isOnItsWay(row, source)) return
     if (!this.#suspended.isForgotten(row, source)) this.ready(row, source)
   }
 
@@ -189,6 +191,10 @@ export class Dispatcher {
       else line.queue(this.#urgencyOf(row)).push(row, source)
     }
     this.#tryStart(line)
+  }
+
+  isBarred(row: Row): boolean {
+    return this.#exclusives.isBarred(row)
   }
 
   /** Whether every slot that this agent may have is taken. */
@@ -248,7 +254,7 @@ export class Dispatcher {
     return this.#clearHead(wanted, wanted.mostUrgent) && this.#preemption.yield(run, wanted.sourceOfHead)
   }
 
-  /** It stands still for a newer turn: what works for that may use its exclusive. */
+  /** It has come to rest for a newer turn: others may use its exclusive. */
   #letPass({ row }: Run): void {
     const { exclusives, deliveries } = this.#host.state
     for (const other of exclusives.placeOf(row)?.waiting ?? [])

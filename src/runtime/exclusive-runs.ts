@@ -10,7 +10,7 @@
  */
 import type { Row } from '../coordination/delivery-table.ts'
 import type { ExclusivePlace } from '../coordination/exclusives.ts'
-import { blockersOf, isInside, letsPass } from '../coordination/hold-exclusive.ts'
+import { blockersOf, isInside } from '../coordination/blockers-of.ts'
 import type { SpineState } from '../coordination/state.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Preemption } from './preemption.ts'
@@ -53,11 +53,17 @@ export class ExclusiveRuns {
     return false
   }
 
+  /** It has let others in while it stood still for a newer turn, and may not go on before they have ended. */
+  isBarred(row: Row): boolean {
+    return this.#host.state.exclusives.placeOf(row)?.waiting.has(row) === true && this.isExcluded(row)
+  }
+
   #isInTheWay(run: Run, row: Row): boolean {
     const { state } = this.#host
     if (state.deliveries.source[run.row] !== run.source) return true
     if (run.row === row || isInside(state, row, run.row) || isInside(state, run.row, row)) return false
-    return run.phase !== 'suspended' || !letsPass(state, row, run.row)
+    // At rest, the log says whether it holds.
+    return run.phase !== 'suspended'
   }
 }
 

@@ -52,9 +52,10 @@ export class RunFreshness {
   }
 }
 
-/** Whether it may do nothing more for now, and perhaps ever. */
-export function isHeldByTurn({ host, row, source, isOver }: Run): boolean {
-  return !isOver && host.state.turns.isStale(row) && host.state.deliveries.source[row] === source
+/** Whether it may do nothing more for now, and perhaps ever: for a newer turn, or for who works in its place since that. */
+export function isHeldByTurn({ host, agent, row, source, exclusive, isOver }: Run): boolean {
+  if (isOver || host.state.deliveries.source[row] !== source) return false
+  return host.state.turns.isStale(row) || (exclusive !== undefined && agent.isFresh && host.isBarred(row))
 }
 
 /** Up to where newer turns are known to leave it alone: what a stale run writes is refused, until it is fresh again. */

@@ -62,6 +62,8 @@ export interface RunHost {
   post(commit: CommitDraft, settled: Settled): void
   /** @throws SPINE_AGENT_UNKNOWN */
   requireRegistered(agent: string): void
+  /** It stood still for a newer turn, and others work in its place now. */
+  isBarred(row: Row): boolean
   /** A suspended run has something to do. */
   requestSlot(run: Run): void
   slotFreed(run: Run): void

@@ -218,6 +218,7 @@ export class Run {
     void this.append([fact('spine.delivery.preempted', headerNow(this), data)], 'lane')
     this.#abort(PREEMPTED)
     this.#over()
+    this.host.runStopped(this)
   }
 
   /** As if the process had died here: nothing is written, nothing is told. */

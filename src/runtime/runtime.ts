@@ -186,6 +186,10 @@ export class Runtime implements RunHost {
     return this.#dispatcher.isBusy(agent)
   }
 
+  isBarred(row: Row): boolean {
+    return this.#dispatcher.isBarred(row)
+  }
+
   isForgotten(row: Row): boolean {
     return this.#dispatcher.isForgotten(row)
   }

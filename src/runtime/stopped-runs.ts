@@ -1,6 +1,6 @@
 /**
- * Runs that were stopped from outside while code of theirs still executes: the next delivery of their key, or of their
- * exclusive, waits for it.
+ * Runs that were stopped, or made room, while code of theirs still executes: the next delivery of their key, or of their
+ * exclusive, waits for it. The run itself goes on without waiting.
  *
  * Job: hold back what would overlap. Not its job: stopping anything, or order on the log, which the fold keeps.
  *
@@ -77,7 +77,7 @@ export class StoppedRuns {
     const { name } = agents[deliveries.agent[row] as number] as AgentState
     for (const place of placesOf(name, deliveries.key[row] as string, exclusives.placeOf(row))) {
       const stopping = this.#byPlace.get(place)
-      if (stopping !== undefined) return stopping
+      if (stopping !== undefined && !isOnlyOf(stopping, row, deliveries.source[row] as Sequence)) return stopping
     }
     return undefined
   }
@@ -88,6 +88,11 @@ export class StoppedRuns {
     this.#byPlace.delete(place)
     for (const [row, source] of stopping.waiters) this.#ready(row, source)
   }
+}
+
+function isOnlyOf({ runs }: Stopping, row: Row, source: Sequence): boolean {
+  for (const run of runs) if (run.row !== row || run.source !== source) return false
+  return true
 }
 
 function placesOf(agent: string, key: string, exclusive: ExclusivePlace | undefined): readonly string[] {

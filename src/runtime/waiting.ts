@@ -5,7 +5,7 @@
  */
 import { isGathering } from '../coordination/gather.ts'
 import { type BreakerState, isHeldByBreaker } from '../coordination/breakers.ts'
-import { blockersOf } from '../coordination/hold-exclusive.ts'
+import { blockersOf } from '../coordination/blockers-of.ts'
 import { isHeldByPause } from '../coordination/pauses.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, type Command, deliveryId, type SpineState } from '../coordination/state.ts'
@@ -103,7 +103,7 @@ function reasonOf(runtime: Runtime, row: Row): Reason {
       detail: `attempt ${attemptOf(state, row)} is due at ${iso(due)}`,
       until: new Date(due),
     }
-  const excluded = run === undefined ? excludedBy(runtime, row) : undefined
+  const excluded = excludedBy(runtime, row)
   if (excluded !== undefined) return excluded
   if (run === undefined && isHeldByPause(state, row)) return pausedAgent(agentOf(state, row))
   if (run === undefined && isHeldByBreaker(state, row)) return brokenAgent(agentOf(state, row))
@@ -132,8 +132,9 @@ function behindKey(state: SpineState, row: Row): Reason {
 function excludedBy(runtime: Runtime, row: Row): Reason | undefined {
   const { state } = runtime
   const place = state.exclusives.placeOf(row)
-  if (place === undefined) return undefined
-  const begun = [...place.waiting].filter((other) => other !== row && runtime.runOf(other) !== undefined)
+  if (place === undefined || place.holders.has(row)) return undefined
+  const works = (other: Row) => other !== row && (runtime.runOf(other)?.phase ?? 'suspended') !== 'suspended'
+  const begun = [...place.waiting].filter(works)
   const on = [...blockersOf(state, row), ...begun].map((other) => idOf(state, other))
   const detail = `'${on[0]}' holds the exclusive '${place.name}' of the session`
   return on.length === 0 ? undefined : { why: 'exclusive', detail, on }

@@ -115,6 +115,16 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'A fan-out of 16 that is told to come back later:',
     '  done: 16 pages',
   ],
+  '15-exclusive': [
+    'Two customers, six entries, all at once:',
+    '  Ann: 10:00 haircut, 12:00 holiday, 20:00 party',
+    '  Ben: 10:00 haircut, 12:00 holiday, 20:00 party',
+    '  calendars written at once: 2',
+    "The haircut agent is paused; a party and a haircut are wanted on Cas's day:",
+    '  the party: done',
+    '  the haircut: open, agent paused',
+    '  Cas: 10:00 haircut, 20:00 party',
+  ],
   '06-route': [
     'When do you open? → auto-reply: At nine.',
     'Does it fit my boiler? → specialist: Probably. I have looked it up: yes.',

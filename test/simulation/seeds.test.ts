@@ -30,7 +30,7 @@ function withoutOwner(records: readonly LogRecord[]): readonly unknown[] {
 }
 
 describe('checkers', async () => {
-  const { evidence } = await play(7020)
+  const { evidence } = await play(7046)
   const { records, history } = evidence
   const isOpenAt = (order: LogRecord, sequence: number) =>
     order.sequence < sequence &&
@@ -106,6 +106,25 @@ describe('checkers', async () => {
     ({ type, data }) => type === 'spine.runs.started' && (data as { rates?: unknown }).rates !== undefined,
   ) as LogRecord
   const printedEntry = history.entries.find(({ agent }) => agent === 'printing') as History['entries'][number]
+
+  // Work of agents that exclude each other: its end, behind which another of its place began, and two of its steps.
+  const exclusives = records.flatMap(({ type, data }) => {
+    const { name, exclusive } = (data ?? {}) as { readonly name?: string; readonly exclusive?: string }
+    return type === 'spine.agent.registered' && exclusive !== undefined ? [name as string] : []
+  })
+  const sessionOf = (source: number) => records[source - 1]?.session
+  const visits = history.visits.filter(({ agent }) => exclusives.includes(agent))
+  const besides = (one: History['visits'][number]) =>
+    visits.find(
+      ({ source, process }) =>
+        source !== one.source && process === one.process && sessionOf(source) === sessionOf(one.source),
+    )
+  const heldVisit = visits.find((one) => besides(one) !== undefined) as History['visits'][number]
+  const nextVisit = besides(heldVisit)
+  const heldEnd = records.find(
+    ({ type, agent, cause }) =>
+      type === 'spine.delivery.completed' && agent === 'filing' && exclusives.includes(agent) && cause < 200,
+  ) as LogRecord
 
   it('find nothing in what happened', () => {
     expect(judge(evidence)).toEqual([])
@@ -285,6 +304,16 @@ describe('checkers', async () => {
       'a handler is entered and its rate does not count it',
       'rate',
       { history: saw({ entries: [...history.entries, { ...printedEntry, process: 98 }] }) },
+    ],
+    [
+      'an agent begins what another has not ended, and excludes it',
+      'exclusive',
+      { records: changed(heldEnd, { type: 'note.taken', agent: undefined, cause: 0 }) },
+    ],
+    [
+      'two that exclude each other execute at once',
+      'exclusive',
+      { history: saw({ visits: [heldVisit, { ...nextVisit, at: heldVisit.at }] }) },
     ],
     ['who watches is not given an event', 'P7', { records: changed(watched, { agent: 'nobody' }) }],
     ['what is deduplicated is done twice', 'I8', { records: numbered([...records, greeted]) }],
