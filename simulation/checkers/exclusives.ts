@@ -8,7 +8,7 @@ const FROM_OUTSIDE =
   /^spine\.(?:timer\.fired|wait\.matched|wait\.expired|delivery\.(?!completed|retried|preempted|paused))/
 const HOLD = 'advising'
 /** May still come of a run that stands still, or of an earlier life. */
-const LATE = new Set(['spine.step.recorded', 'spine.delivery.preempted'])
+const LATE = new Set(['spine.step.recorded', 'spine.delivery.preempted', 'spine.delivery.retried'])
 
 interface Work {
   readonly id: string
@@ -98,7 +98,8 @@ function onTheLog(records: readonly LogRecord[], names: ReadonlyMap<string, stri
     if (type === 'spine.runs.started')
       for (const [index, source] of (data.events ?? []).entries()) {
         const started = open.get(`${source}/${data.agents?.[index]}`)
-        if (started !== undefined) begin(started, sequence)
+        // It may have been entered while it has to stand still.
+        if (started !== undefined && started.agent !== HOLD) begin(started, sequence)
       }
     if (type === 'spine.request.cancelled' || type === 'spine.request.expired')
       for (const each of [...open.values()]) if (each.request === request) end(each)
