@@ -50,6 +50,7 @@ export const ERROR_TABLE = {
   SPINE_HANDLER_FAILED: fact(500, true, 'A handler or step threw an error without a code.'),
   SPINE_HANDOFF_NOT_RETURNED: fact(500, false, 'A handler made a handoff but did not return it.'),
   SPINE_HOPS_EXCEEDED: fact(508, false, 'A causal chain is longer than the hop limit.'),
+  SPINE_CYCLE_REPEATED: fact(508, false, 'The same agents pass the same work around.'),
   SPINE_KEY_PARKED: fact(409, false, 'An earlier delivery of the same key died, and this one waits for its redrive.'),
   SPINE_KEY_REUSED: fact(409, false, 'An idempotency key was used before with other data.'),
   SPINE_LANE_LOST: fact(409, true, 'Another process has claimed this log; this one may no longer decide.'),

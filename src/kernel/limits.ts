@@ -6,6 +6,11 @@ const limit = (value: number, unit: string, reason: string) => ({ value, unit, r
 
 export const LIMIT_TABLE = {
   hopsMax: limit(32, 'hops', 'a causal chain that is longer is a loop'),
+  repeatedCyclesMax: limit(
+    3,
+    'times',
+    'in one causal chain that the same agent passes on the same work, with the same data, to the same target',
+  ),
   callDepthMax: limit(16, 'calls', 'calls inside calls that are deeper are a loop'),
   commandsMax: limit(10_000, 'commands', 'journaled calls of one run, so that a replay stays short'),
   emitsMax: limit(256, 'events', 'events that one run may emit or one batch may publish atomically'),

@@ -25,6 +25,7 @@ import { type Commands, RunContext } from './run-context.ts'
 import type { Run } from './run.ts'
 import type { SessionState } from './session-states.ts'
 import { toEvent } from './to-event.ts'
+import type { Trail } from './trail.ts'
 
 /** What a handler is given beside its journal. */
 export interface Envelope {
@@ -34,6 +35,8 @@ export interface Envelope {
   readonly joined?: Joined | undefined
   /** State of the session at the basis. */
   readonly session: SessionState
+  /** Empty for a chain that is too short to go in circles. */
+  readonly trail: Trail
 }
 
 export type HandlerResult = { readonly value: unknown } | { readonly error: unknown }
@@ -76,6 +79,7 @@ export class Execution implements Commands {
       header: run.header,
       request: () => this.#request(),
       sessionState: envelope.session,
+      trail: envelope.trail,
       failedBefore: host.state.deliveries.attempt[run.row] as number,
       generation: host.state.deliveries.generation[run.row] as number,
       signal: () => run.signal,

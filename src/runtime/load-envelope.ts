@@ -6,6 +6,7 @@ import { type Journal, journalOf } from './journal.ts'
 import { joinedOf } from './joined-event.ts'
 import type { RunHost } from './run-host.ts'
 import type { SessionState } from './session-states.ts'
+import { loadTrail, trailInMemory } from './trail.ts'
 
 /** The common case: an event that has just been folded, of a session that is known, and a run without a journal. */
 export function envelopeInMemory({ state, records, sessions }: RunHost, row: Row, at: Sequence): Envelope | undefined {
@@ -13,8 +14,9 @@ export function envelopeInMemory({ state, records, sessions }: RunHost, row: Row
   const source = records.recent(at)
   const root = source === undefined || source.hops === 0 ? source : records.recentRoot(source.request)
   const session = source === undefined ? undefined : sessions.recent(source.session)
-  if (source === undefined || root === undefined || session === undefined) return undefined
-  return { source, root, session }
+  const trail = source === undefined ? undefined : trailInMemory(records, source)
+  if (source === undefined || root === undefined || session === undefined || trail === undefined) return undefined
+  return { source, root, session, trail }
 }
 
 export async function loadEnvelope(
@@ -28,7 +30,8 @@ export async function loadEnvelope(
   const joined = await joinedOf(state, records, row)
   const journal = await journalOf(state, records, row)
   const session = await sessionAt(host, source.session, journal.basis)
-  return { envelope: { source, root, session, joined }, journal }
+  const trail = await loadTrail(records, source)
+  return { envelope: { source, root, session, joined, trail }, journal }
 }
 
 /** With a journal the run stands where it stood; without one, at the head of the fold. */

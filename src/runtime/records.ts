@@ -8,6 +8,7 @@ import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { assert } from '../kernel/assert.ts'
 import { BoundedMap } from '../kernel/bounded-map.ts'
+import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
 import { recordBytes } from './record-bytes.ts'
 
@@ -63,6 +64,19 @@ export class Records {
     const record = this.recent(sequence) ?? (await this.#engine.read({ after: sequence - 1, limit: 1 }))[0]
     assert(record?.sequence === sequence, `record ${sequence} is not on the log`)
     return record
+  }
+
+  /** `undefined` for what the log does not retain any more. */
+  async find(sequence: Sequence): Promise<LogRecord | undefined> {
+    const known = this.recent(sequence)
+    if (known !== undefined) return known
+    try {
+      const [record] = await this.#engine.read({ after: sequence - 1, limit: 1 })
+      return record?.sequence === sequence ? record : undefined
+    } catch (error) {
+      if (SpineError.is(error, 'SPINE_TRIMMED')) return undefined
+      throw error
+    }
   }
 
   /** The first record of a request: the original event, or the work that was started from outside. */

@@ -34,6 +34,7 @@ import { routeCommand } from './route-command.ts'
 import type { SessionState } from './session-states.ts'
 import { stepCost } from './step-costs.ts'
 import { waitCommand } from './wait-command.ts'
+import { requireNewWork, type Trail } from './trail.ts'
 import { schemaError, validateNow } from './validate.ts'
 
 /** What one attempt is given, fixed before the handler is entered. */
@@ -43,6 +44,7 @@ export interface Attempt {
   readonly header: Omit<RecordHeader, 'type'>
   readonly request: () => SpineEvent
   readonly sessionState: SessionState
+  readonly trail: Trail
   /** Attempts before this one. */
   readonly failedBefore: number
   readonly signal: () => AbortSignal
@@ -184,13 +186,16 @@ export class RunContext {
         },
       )
     }
-    this.#events.push({ type, data: validateNow(type.schema, data, type.type), options: checkPlace(options) })
+    const encoded = validateNow(type.schema, data, type.type)
+    this.#requireNewWork(type.type, encoded)
+    this.#events.push({ type, data: encoded, options: checkPlace(options) })
   }
 
   async publish(type: AnyEventType, data: unknown, options?: EmitOptions): Promise<{ sequence: number; id: string }> {
     this.#requireDeclared(type)
     this.#requireHop(`publish '${type.type}'`)
     const encoded = validateNow(type.schema, data, type.type)
+    this.#requireNewWork(type.type, encoded)
     const place = checkPlace(options)
     const event = (time: number) => eventRecord(this.attempt.header, type, encoded, place, time)
     return (await this.attempt.ask(`@publish ${type.type}`, { kind: 'publish', event }, false)) as {
@@ -202,6 +207,7 @@ export class RunContext {
   async call(target: AnyAgent, input: unknown, options: CallOptions = {}): Promise<unknown> {
     const encoded = directedInput(target, input)
     this.#requireHop(`call '${target.name}'`)
+    this.#requireNewWork(target.name, encoded)
     return this.attempt.ask(
       `@call ${target.name}`,
       {
@@ -221,9 +227,11 @@ export class RunContext {
 
   handoff(target: AnyAgent, input: unknown): Handoff<never> {
     this.#requireHop(`hand off to '${target.name}'`)
+    const encoded = directedInput(target, input)
+    this.#requireNewWork(target.name, encoded)
     const handoff: Handoff<never> = Object.freeze({ kind: 'handoff', target: target.name })
     this.#handoffs ??= new Map()
-    this.#handoffs.set(handoff, { target: target.name, input: directedInput(target, input) })
+    this.#handoffs.set(handoff, { target: target.name, input: encoded })
     return handoff
   }
 
@@ -320,6 +328,11 @@ export class RunContext {
       limit: [...agent.emits],
       fix: `Add it to the agent's option 'emits'.`,
     })
+  }
+
+  #requireNewWork(to: string, { value }: Encoded): void {
+    const { trail, agent } = this.attempt
+    if (trail.length > 0) requireNewWork(trail, agent.name, to, value)
   }
 
   #requireHop(what: string): void {
