@@ -1,4 +1,4 @@
-// Kills the demo's working process hundreds of times at random moments, over as many runs of the demo as that takes, and
+// Kills the demo's working process hundreds of times at random moments, while every second customer changes their mind, over as many runs of the demo as that takes, and
 // adds up what their ledgers and logs say. Prints the seed first, then a line for each run, and the sum as the last line.
 // Exit code 1 when anything was lost, doubled or wrong, or a run broke; its log is then kept, and its path printed.
 import { spawn } from 'node:child_process'
@@ -45,9 +45,13 @@ process.exit(broken === 0 && sum.missing + sum.doubled + sum.wrong + sum.outOfOr
 
 /** One run of the demo, killed so often, or less often when it is through before. */
 function run(kills, killSeed) {
-  const child = spawn(process.execPath, [PROGRAM, 'demo', '--json', '--kill', String(kills), '--kill-seed', killSeed], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    [PROGRAM, 'demo', '--json', '--corrections', '50', '--kill', String(kills), '--kill-seed', killSeed],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text) => {
     stdout += text

@@ -14,11 +14,13 @@ interface Turn {
   readonly system: string
   readonly state: { readonly [service: string]: { readonly intent: string } }
   readonly calls?: readonly Call[]
+  readonly corrects?: boolean
 }
 interface Dialogue {
   readonly id: string
   readonly services: readonly string[]
   readonly turns: readonly Turn[]
+  readonly priority?: string
   readonly effects: readonly Omit<Call, 'effect' | 'results'>[]
 }
 
@@ -39,6 +41,7 @@ describe('demo/conversations.jsonl', () => {
       expect(dialogue.turns.length).toBeGreaterThanOrEqual(4)
       expect(dialogue.turns.length).toBeLessThanOrEqual(10)
       const effects = dialogue.turns
+        .filter((_, index) => dialogue.turns[index + 1]?.corrects !== true)
         .flatMap(effectsOf)
         .map(({ service, method, parameters }) => ({ service, method, parameters }))
       expect(dialogue.effects).toEqual(effects)
@@ -83,6 +86,15 @@ describe('demo/conversations.jsonl', () => {
     has(
       'effects of two services in a turn',
       turns.some((turn) => servicesOf(effectsOf(turn)).size >= 2),
+    )
+    has('three changes of mind', turns.filter(({ corrects }) => corrects).length >= 3)
+    has(
+      'a change of mind that only cancels',
+      turns.some((turn) => turn.corrects === true && callsOf(turn).length === 0),
+    )
+    has(
+      'somebody in a hurry',
+      dialogues.some(({ priority }) => priority === 'critical'),
     )
     has(
       'two effects of one service in a turn',

@@ -73,13 +73,16 @@ function outcomes(): readonly string[] {
 
 it('answers questions as annotated, and writes nothing down', async () => {
   const call = await start()
-  expect(await call({ dialogue: 'a', ...look })).toEqual({ status: 200, body: { results: [{ balance: '9' }] } })
+  expect(await call({ dialogue: 'a', turn: 0, ...look })).toEqual({
+    status: 200,
+    body: { results: [{ balance: '9' }] },
+  })
   expect(outcomes()).toEqual([])
 })
 
 it('same key: the first answer again, and each attempt in the book', async () => {
   const call = await start()
-  const order = { dialogue: 'a', ...pay, idempotencyKey: 'k' }
+  const order = { dialogue: 'a', turn: 0, ...pay, idempotencyKey: 'k' }
   const answers = await Promise.all([call(order), call(order), call(order)])
   for (const answer of answers) expect(answer).toEqual({ status: 200, body: { results: [{ left: '4' }] } })
   expect(outcomes()).toEqual(['done', 'repeated', 'repeated'])
@@ -87,20 +90,20 @@ it('same key: the first answer again, and each attempt in the book', async () =>
 
 it('same key with other parameters: refused, and written down as wrong', async () => {
   const call = await start()
-  await call({ dialogue: 'a', ...pay, idempotencyKey: 'k' })
-  const answer = await call({ dialogue: 'a', ...pay, parameters: { amount: '50' }, idempotencyKey: 'k' })
+  await call({ dialogue: 'a', turn: 0, ...pay, idempotencyKey: 'k' })
+  const answer = await call({ dialogue: 'a', turn: 0, ...pay, parameters: { amount: '50' }, idempotencyKey: 'k' })
   expect(answer).toMatchObject({ status: 409, body: { error: expect.stringContaining("'k'") } })
   expect(outcomes()).toEqual(['done', 'wrong'])
 })
 
 it('keeps its promises over a restart, also when a crash tore the last line', async () => {
   const call = await start()
-  await call({ dialogue: 'a', ...pay, idempotencyKey: 'k' })
+  await call({ dialogue: 'a', turn: 0, ...pay, idempotencyKey: 'k' })
   await kill()
   writeFileSync(join(directory, 'ledger.jsonl'), '{"dialogue":"a","serv', { flag: 'a' })
   const again = await start()
-  await again({ dialogue: 'a', ...pay, idempotencyKey: 'k' })
-  await again({ dialogue: 'a', ...pay, idempotencyKey: 'k2' })
+  await again({ dialogue: 'a', turn: 0, ...pay, idempotencyKey: 'k' })
+  await again({ dialogue: 'a', turn: 0, ...pay, idempotencyKey: 'k2' })
   expect(outcomes()).toEqual(['done', 'repeated', 'done'])
 })
 
@@ -111,10 +114,10 @@ it('answers after the fsync, never before, and lets those who wait share one', a
     await call(body)
     return performance.now() - before
   }
-  expect(await timed({ dialogue: 'a', ...look })).toBeLessThan(SYNC_MS)
-  expect(await timed({ dialogue: 'a', ...pay, idempotencyKey: '0' })).toBeGreaterThanOrEqual(SYNC_MS)
+  expect(await timed({ dialogue: 'a', turn: 0, ...look })).toBeLessThan(SYNC_MS)
+  expect(await timed({ dialogue: 'a', turn: 0, ...pay, idempotencyKey: '0' })).toBeGreaterThanOrEqual(SYNC_MS)
   const together = await Promise.all(
-    Array.from({ length: 20 }, (_, index) => timed({ dialogue: 'a', ...pay, idempotencyKey: `k${index}` })),
+    Array.from({ length: 20 }, (_, index) => timed({ dialogue: 'a', turn: 0, ...pay, idempotencyKey: `k${index}` })),
   )
   expect(Math.min(...together)).toBeGreaterThanOrEqual(SYNC_MS)
   // One by one they would take twenty times as long as one.
@@ -124,12 +127,12 @@ it('answers after the fsync, never before, and lets those who wait share one', a
 
 it.each([
   ['no JSON object', 'nonsense'],
-  ['a field of the wrong kind', { dialogue: 'a', ...pay, effect: 'yes' }],
-  ['a body that is too large', { dialogue: 'a', ...pay, parameters: { amount: 'x'.repeat(1_100_000) } }],
+  ['a field of the wrong kind', { dialogue: 'a', turn: 0, ...pay, effect: 'yes' }],
+  ['a body that is too large', { dialogue: 'a', turn: 0, ...pay, parameters: { amount: 'x'.repeat(1_100_000) } }],
 ])('refuses %s, and lives on', async (_what, body) => {
   const call = await start()
   expect(await call(body as object)).toMatchObject({ status: 400 })
-  expect(await call({ dialogue: 'a', ...look })).toMatchObject({ status: 200 })
+  expect(await call({ dialogue: 'a', turn: 0, ...look })).toMatchObject({ status: 200 })
 })
 
 it('ends with its parent', async () => {

@@ -18,6 +18,7 @@ interface Flags {
   readonly inFlight: string
   readonly modelMs: string
   readonly serviceMs: string
+  readonly corrections?: string
   readonly limit?: string
   readonly json?: boolean
   readonly keep?: boolean
@@ -26,6 +27,7 @@ interface Flags {
 const KILLS_DEFAULT = '5'
 const KILLS_MAX = 1_000
 const IN_FLIGHT_MAX = 10_000
+const CORRECTIONS_DEFAULT = '25'
 
 export function demoCommand(): Command {
   return new Command('demo')
@@ -44,6 +46,12 @@ export function demoCommand(): Command {
     .option('--in-flight <n>', 'conversations under way at once', '16')
     .option('--model-ms <ms>', 'how long the stand-in for the model takes: 5, or 2..8', '2..8')
     .option('--service-ms <ms>', 'how long a service takes', '1..4')
+    .addOption(
+      new Option(
+        '--corrections [percent]',
+        `let customers change their mind in so many of the conversations (${CORRECTIONS_DEFAULT} without a number)`,
+      ).preset(CORRECTIONS_DEFAULT),
+    )
     .option('--limit <n>', 'play only the first n conversations')
     .option('--json', 'print the result as one line of JSON instead of a table')
     .option('--keep', 'keep the log and the ledger of a clean run too')
@@ -69,6 +77,7 @@ async function runDemoCommand(flags: Flags): Promise<void> {
       flags.limit === undefined
         ? Number.POSITIVE_INFINITY
         : wholeNumber('--limit', flags.limit, Number.MAX_SAFE_INTEGER),
+    corrections: flags.corrections === undefined ? 0 : wholeNumber('--corrections', flags.corrections, 100) / 100,
     keep: flags.keep === true,
   }
   const interrupted = interruptSignal()

@@ -7,10 +7,11 @@
  *
  * V1  `expected = done + missing`.
  * V2  Clean means: per dialogue the effects that were carried out, one per idempotency key in the order in which the
- *     keys first appear, equal the expected list with exactly its parameters.
+ *     keys first appear, equal the expected list with exactly its parameters (`expected-effects.ts`).
  */
 import { canonicalJson } from '../../kernel/json.ts'
 import type { Dialogue, Effect } from './dialogue.ts'
+import { expectedEffects } from './expected-effects.ts'
 import type { Attempt } from './ledger.ts'
 
 export interface EffectCounts {
@@ -30,20 +31,28 @@ export interface LedgerCheck {
   readonly effects: EffectCounts
   /** The same key with the same parameters again: after a crash that is right, and no fault. */
   readonly repeatedAttempts: number
+  /** Done, and taken back by a correction. */
+  readonly takenBack: number
   /** Every fault in words, one line each. */
   readonly faults: readonly string[]
 }
 
 export function checkLedger(
-  dialogues: readonly Pick<Dialogue, 'id' | 'effects'>[],
+  dialogues: readonly Pick<Dialogue, 'id' | 'turns'>[],
   attempts: readonly Attempt[],
 ): LedgerCheck {
   const { done, repeated, wrong } = sortOut(attempts)
   const faults = wrong.map((attempt) => fault(attempt.dialogue, 'wrong: its key was used for something else', attempt))
   const counts = { expected: 0, done: 0, missing: 0, doubled: 0, wrong: wrong.length, outOfOrder: 0 }
   const byDialogue = groupByDialogue(done)
-  for (const { id, effects } of dialogues) {
-    const found = compare(effects, byDialogue.get(id) ?? [])
+  let takenBack = 0
+  for (const dialogue of dialogues) {
+    const { id } = dialogue
+    const carriedOut = byDialogue.get(id) ?? []
+    const expected = expectedEffects(dialogue, carriedOut)
+    const { effects } = expected
+    takenBack += expected.takenBack
+    const found = compare(effects, carriedOut)
     byDialogue.delete(id)
     counts.expected += effects.length
     counts.done += found.matchedPlaces.length
@@ -63,7 +72,7 @@ export function checkLedger(
     counts.wrong += effects.length
     faults.push(...effects.map((effect) => fault(id, 'wrong: there is no such conversation', effect)))
   }
-  return { effects: counts, repeatedAttempts: repeated.length, faults }
+  return { effects: counts, repeatedAttempts: repeated.length, takenBack, faults }
 }
 
 /** What the attempts amount to, by the rule of idempotency keys: the first use of a key counts. */

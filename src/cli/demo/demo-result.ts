@@ -14,8 +14,17 @@ export interface DemoResult {
   readonly effects: EffectCounts
   /** The same key again after a crash: the service gave its first answer once more. */
   readonly repeatedAttempts: number
-  /** From the publish of a turn until it settled, model and services included; `null` when no turn was published. */
-  readonly latencyMs: { readonly p50: number | null; readonly p99: number | null }
+  /** Turns in which a customer changed their mind, and orders that were done by then and taken back. */
+  readonly corrections: { readonly said: number; readonly takenBack: number }
+  /** Work that a correction overtook. */
+  readonly superseded: number
+  /** Runs that made room for an urgent conversation. */
+  readonly preemptions: number
+  /**
+   * From the publish of a turn until it settled, model and services included; `null` when no such turn was published.
+   * `urgent`: of urgent conversations, which are not among the others.
+   */
+  readonly latencyMs: { readonly p50: number | null; readonly p99: number | null; readonly urgentP50: number | null }
   /** From the first working process being ready to the last settled turn, kills and restarts included. */
   readonly eventsPerSecond: number
   readonly kills: number
@@ -46,11 +55,13 @@ export function describeReport({ result, turns, recoveriesMs, observer, faults }
     ['turns that a person answered for', result.answers],
     ['effects done', `${effects.done} of ${effects.expected}`],
     ['faults in the ledger', `missing ${missing}, doubled ${doubled}, wrong ${wrong}, out of order ${outOfOrder}`],
+    ['changes of mind', describeCorrections(result)],
     ['attempts repeated after a crash', `${result.repeatedAttempts}${repeated}`],
     [
       'latency of a turn, p50 and p99',
       `${milliseconds(latencyMs.p50)} and ${milliseconds(latencyMs.p99)}, model and services included`,
     ],
+    ['the same for urgent customers, p50', describeUrgent(result)],
     ['events a second', result.eventsPerSecond],
     ['kills', describeKills(result.kills, recoveriesMs)],
     ['log, read by another process', observer ?? 'a log in memory has no other readers'],
@@ -64,6 +75,17 @@ function describeVerdict(faults: readonly string[], { expected }: EffectCounts):
   const shown = faults.slice(0, FAULTS_SHOWN).map((fault) => `  ${fault}`)
   const more = faults.length > FAULTS_SHOWN ? [`  … and ${faults.length - FAULTS_SHOWN} more`] : []
   return [`FAILED with ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:`, ...shown, ...more].join('\n')
+}
+
+function describeCorrections({ corrections, superseded }: DemoResult): string {
+  const { said, takenBack } = corrections
+  if (said === 0) return 'none'
+  return `${said}: ${superseded} pieces of work overtaken, ${takenBack} orders done already and taken back`
+}
+
+function describeUrgent({ latencyMs, preemptions }: DemoResult): string {
+  if (latencyMs.urgentP50 === null) return 'nobody was in a hurry'
+  return `${milliseconds(latencyMs.urgentP50)}; ${preemptions} runs made room`
 }
 
 function describeKills(kills: number, recoveriesMs: readonly number[]): string {

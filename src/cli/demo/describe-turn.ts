@@ -1,6 +1,6 @@
 /** One turn of a conversation as it stands on the log, in lines for someone who watches. */
 import type { Json, LogRecord } from '../../index.ts'
-import { DocumentWritten, EffectConfirmed, HelpGiven, HelpWanted, TurnReceived } from './office.ts'
+import { DocumentWritten, EffectConfirmed, HelpGiven, HelpWanted, TurnCorrected, TurnReceived } from './office.ts'
 
 const COLUMNS_MAX = 110
 
@@ -16,6 +16,10 @@ function describeRecord({ type, agent = '', data }: LogRecord): string | undefin
   switch (type) {
     case TurnReceived.type:
       return line('customer', `"${fields['text']}"`)
+    case TurnCorrected.type:
+      return line('customer', `"${fields['text']}" (a correction)`)
+    case 'spine.delivery.superseded':
+      return line(agent, 'is overtaken by the correction')
     case 'spine.route.decided':
       return line(agent, `is ${Math.round(100 * Number(fields['value']))} % sure: ${fields['target']}`)
     case HelpWanted.type:

@@ -4,11 +4,14 @@
  * Job: read a file of them and refuse what would make the demo's check meaningless, by line and field.
  * Not its job: playing them (`play-dialogues.ts`) or judging the outcome (`check-ledger.ts`).
  *
- * D1  `effects` is the ordered list of the calls with `effect: true`; the check compares the services' ledger with it.
+ * D1  `effects` is the ordered list of the calls with `effect: true` in turns that no other corrects: what shall stand in the
+ *     end. The check compares the services' ledger with it (`expected-effects.ts`).
+ * D3  A turn that corrects another comes right behind it, is not corrected itself, and orders nothing that the other ordered.
  * D2  Ids are distinct: a dialogue's id is the id of its session.
  */
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { PRIORITIES } from '../../event/priority.ts'
 import { canonicalJson } from '../../kernel/json.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -23,6 +26,8 @@ export const ServiceCall = z.object({
   method: z.string().min(1).max(100),
   parameters: z.record(z.string(), z.json()),
   effect: z.boolean(),
+  /** The turn that ordered it: it is taken back, if it was done. */
+  takesBack: z.number().optional(),
 })
 export type ServiceCall = z.infer<typeof ServiceCall>
 
@@ -30,7 +35,7 @@ export type ServiceCall = z.infer<typeof ServiceCall>
 export const Results = z.array(z.json())
 export type Results = z.infer<typeof Results>
 
-const Effect = ServiceCall.omit({ effect: true })
+const Effect = ServiceCall.omit({ effect: true, takesBack: true })
 export type Effect = z.infer<typeof Effect>
 
 /** What the customer wants of one service, as a perfect language model would read it. */
@@ -41,13 +46,19 @@ const Turn = z.object({
   state: z.record(z.string(), Frame),
   system: z.string(),
   calls: z.array(ServiceCall.extend({ results: Results })).optional(),
+  /** Said while the turn before it is still worked on: what that ordered is not wanted any more. */
+  corrects: z.boolean().optional(),
 })
+
+export type Turn = z.infer<typeof Turn>
 
 const Dialogue = z.object({
   id: z.string().min(1).max(200),
   services: z.array(Name),
   turns: z.array(Turn).min(1),
   effects: z.array(Effect),
+  /** How urgent it is; others make room for it. */
+  priority: z.enum(PRIORITIES).optional(),
 })
 export type Dialogue = z.infer<typeof Dialogue>
 
@@ -84,6 +95,7 @@ export function parseDialogues(text: string, name: string): readonly Dialogue[] 
 function parseDialogue(line: string, at: string): Dialogue {
   const parsed = Dialogue.safeParse(parseJson(line, at))
   if (!parsed.success) throw new UsageError(`${at}: ${describe(parsed.error.issues[0])}.`)
+  requireCorrections(parsed.data, at)
   requireEffectsOfTurns(parsed.data, at)
   return parsed.data
 }
@@ -102,8 +114,48 @@ function describe(issue: z.core.$ZodIssue | undefined): string {
 }
 
 function requireEffectsOfTurns({ turns, effects }: Dialogue, at: string): void {
-  const calls = turns.flatMap((turn) => turn.calls ?? []).filter((call) => call.effect)
-  const text = ({ service, method, parameters }: Effect) => canonicalJson({ service, method, parameters })
-  const same = effects.map(text).join('\n') === calls.map(text).join('\n')
-  if (!same) throw new UsageError(`${at}: 'effects' is not the ordered list of the calls with "effect": true.`)
+  const standing = effectsThatStand(turns)
+  const same = effects.map(meaningOf).join('\n') === standing.map(meaningOf).join('\n')
+  if (!same)
+    throw new UsageError(
+      `${at}: 'effects' is not the ordered list of the calls with "effect": true in turns that no other corrects.`,
+    )
+}
+
+function requireCorrections({ turns }: Dialogue, at: string): void {
+  for (const [index, turn] of turns.entries()) {
+    if (turn.corrects !== true) continue
+    const corrected = turns[index - 1]
+    const ordered = corrected === undefined ? [] : effectsOf(corrected)
+    const where = `${at}: turns[${index}].corrects`
+    if (ordered.length === 0)
+      throw new UsageError(`${where}: the turn before it orders nothing that could be corrected.`)
+    if (corrected?.corrects === true) throw new UsageError(`${where}: the turn before it is a correction itself.`)
+    const before = new Set(ordered.map(meaningOf))
+    if (before.size < ordered.length) throw new UsageError(`${where}: the turn before it orders one thing twice.`)
+    const again = effectsOf(turn).find((effect) => before.has(meaningOf(effect)))
+    if (again !== undefined) throw new UsageError(`${where}: it orders the very same again (${again.method}).`)
+  }
+}
+
+/** What a turn orders. */
+export function effectsOf({ calls = [] }: Turn): readonly Effect[] {
+  return calls
+    .filter(({ effect }) => effect)
+    .map(({ service, method, parameters }) => ({ service, method, parameters }))
+}
+
+/** What has to stand in the end. */
+export function effectsThatStand(turns: readonly Turn[]): readonly Effect[] {
+  return turns.filter((_, index) => turns[index + 1]?.corrects !== true).flatMap(effectsOf)
+}
+
+/** The order that takes an effect back. */
+export function takingBack({ service, method, parameters }: Effect): Effect {
+  return { service, method: `Cancel ${method}`, parameters }
+}
+
+/** The same text for the same effect. */
+export function meaningOf({ service, method, parameters }: Effect): string {
+  return canonicalJson({ service, method, parameters })
 }

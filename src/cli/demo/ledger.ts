@@ -14,6 +14,8 @@ import type { Effect } from './dialogue.ts'
 /** One attempt to change the world. */
 export interface Attempt extends Effect {
   readonly dialogue: string
+  /** The customer's turn that it was ordered for. */
+  readonly turn?: number
   /** What the caller promises to be the same for every try of the same effect. */
   readonly idempotencyKey?: string
   /** What the service made of it: done, answered from its memory, or refused because the key stands for another effect. */

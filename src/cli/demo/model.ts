@@ -1,7 +1,7 @@
 /** The stand-in for the language model: it looks up what the turn's annotation says a perfect model would have read. */
 import type { Json } from '../../index.ts'
 import { fraction, seededRandom } from '../../kernel/random.ts'
-import type { Dialogue, ServiceCall } from './dialogue.ts'
+import { type Dialogue, effectsOf, type ServiceCall } from './dialogue.ts'
 import { type Latency, latencyMs, pauseFor } from './latency.ts'
 
 export interface Reading {
@@ -29,9 +29,20 @@ export class Model {
     const active = Object.entries(annotated.state).find(([, { intent }]) => intent !== 'NONE')
     return {
       intent: active === undefined ? 'none' : `${active[0]}.${active[1].intent}`,
-      calls: (annotated.calls ?? []).map(({ results: _ofTheService, ...call }) => call),
+      calls: [
+        ...(annotated.corrects === true ? this.#ordersOf(dialogue, turn - 1) : []),
+        ...(annotated.calls ?? []).map(({ results: _ofTheService, ...call }) => call),
+      ],
       confidence: confidenceIn(`${dialogue}/${turn}`),
     }
+  }
+
+  /** What is to be taken back when that turn is corrected. */
+  #ordersOf(dialogue: string, turn: number): readonly ServiceCall[] {
+    const corrected = this.#dialogues.get(dialogue)?.turns[turn]
+    return corrected === undefined
+      ? []
+      : effectsOf(corrected).map((order) => ({ ...order, effect: true, takesBack: turn }))
   }
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../../index.ts'
 import { isSystemType } from '../../event/record.ts'
 import { limits } from '../../kernel/limits.ts'
-import { DocumentWritten, EffectConfirmed, HelpGiven, HelpWanted, TurnReceived } from './office.ts'
+import { DocumentWritten, EffectConfirmed, HelpGiven, HelpWanted, TurnCorrected, TurnReceived } from './office.ts'
 
 export interface Observation {
   /** Events of users; the rest of the log are the system's own facts. */
@@ -20,6 +20,12 @@ export interface Observation {
   readonly eventsSince: number
   readonly handoffs: number
   readonly turns: number
+  /** Turns in which the customer changed their mind. */
+  readonly corrections: number
+  /** Work that a correction overtook. */
+  readonly superseded: number
+  /** Runs that made room for more urgent work. */
+  readonly preemptions: number
   /** Turns that a person was asked about, and answers. */
   readonly asked: number
   readonly answered: number
@@ -57,7 +63,10 @@ export async function observeLog(
     events,
     eventsSince,
     handoffs,
-    turns: countOf(TurnReceived),
+    turns: countOf(TurnReceived) + countOf(TurnCorrected),
+    corrections: countOf(TurnCorrected),
+    superseded: types.get('spine.delivery.superseded') ?? 0,
+    preemptions: types.get('spine.delivery.preempted') ?? 0,
     asked: countOf(HelpWanted),
     answered: countOf(HelpGiven),
     confirmed: countOf(EffectConfirmed),

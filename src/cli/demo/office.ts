@@ -10,19 +10,23 @@
  *   planner ─┬─ gather ─► service.X, service.Y …   the leading reads of the turn, in parallel
  *            └─ handoff ─► service.X ─ handoff ─► service.Y   the rest, in order
  *                             └─► effect.confirmed ─► document ─► document.written
+ *
+ *   turn.corrected ─► inquiry …   the same way; it overtakes what still works on the turn that it corrects
  */
 import { z } from 'zod'
 import { type AnyAgent, agent, event, Permanent } from '../../index.ts'
-import { Results, ServiceCall } from './dialogue.ts'
+import { Results, ServiceCall, takingBack } from './dialogue.ts'
 import { type Model, writeConfirmation } from './model.ts'
 import type { ServiceClient } from './service-client.ts'
 
 const Place = z.object({ dialogue: z.string(), turn: z.number() })
 
 export const TurnReceived = event('turn.received', Place.extend({ text: z.string() }))
+/** The customer has changed their mind: what the turn before ordered is not wanted any more. */
+export const TurnCorrected = event('turn.corrected', Place.extend({ text: z.string() }))
 export const EffectConfirmed = event(
   'effect.confirmed',
-  Place.extend({ ...ServiceCall.omit({ effect: true }).shape, results: Results }),
+  Place.extend({ ...ServiceCall.omit({ effect: true, takesBack: true }).shape, results: Results }),
 )
 /** A person shall look at what was read; the answer is published with this event as its cause (`help-desk.ts`). */
 export const HelpWanted = event('help.wanted', Place.extend({ confidence: z.number(), calls: z.array(ServiceCall) }))
@@ -50,7 +54,9 @@ export interface OfficeOptions {
 }
 
 export function createOffice({ services, model, client, concurrency }: OfficeOptions): readonly AnyAgent[] {
-  const shared = { concurrency, retry: { attempts: 8, backoff: '50ms..2s' } } as const
+  const patient = { concurrency, retry: { attempts: 8, backoff: '50ms..2s' } } as const
+  // No booking starts on a turn that has been corrected; one that has started is finished.
+  const shared = { ...patient, freshness: { newer: [TurnCorrected], then: 'cancel' } } as const
   const directedTo = (service: string) =>
     agent(`service.${service}`, { ...shared, input: Errand, output: Answers, emits: [EffectConfirmed] })
   const desks = new Map(services.map((service) => [service, directedTo(service)]))
@@ -63,7 +69,8 @@ export function createOffice({ services, model, client, concurrency }: OfficeOpt
   const Planner = agent('planner', { ...shared, input: Doubt, output: Answers })
   const Human = agent('human', { ...shared, input: Doubt, output: Answers, emits: [HelpWanted] })
 
-  const inquiry = agent('inquiry', { ...shared, on: TurnReceived, session: Conversation }, async (evt, ctx) => {
+  const turns = { on: [TurnReceived, TurnCorrected], session: Conversation } as const
+  const inquiry = agent('inquiry', { ...shared, ...turns }, async (evt, ctx) => {
     const { dialogue, turn } = evt.data
     const { intent, calls, confidence } = await ctx.step('read', ({ signal }) => model.read(dialogue, turn, signal))
     ctx.session.set({ turn, intent })
@@ -94,12 +101,19 @@ export function createOffice({ services, model, client, concurrency }: OfficeOpt
       const own = leading(calls, (call) => call.service === service)
       const answers: Results[] = []
       for (const [index, call] of own.entries()) {
-        const { effect, ...order } = call
+        const { effect, takesBack, ...wish } = call
+        const ordered = { dialogue, turn: takesBack ?? turn, ...wish }
+        const isNothing =
+          takesBack !== undefined &&
+          !(await ctx.step(`look ${index + 1}`, ({ signal }) => client.isDone(ordered, signal)))
+        // The correction came in time: there is nothing to take back.
+        if (isNothing) continue
+        const order = takesBack === undefined ? wish : takingBack(wish)
         const results = await ctx.step(
-          `${call.method} ${index + 1}`,
+          `${order.method} ${index + 1}`,
           // Without the key, a service could not tell the second try of an effect from a second wish.
           ({ idempotencyKey, signal }) =>
-            client.call({ dialogue, ...call, ...(effect ? { idempotencyKey } : {}) }, signal),
+            client.call({ dialogue, turn, ...order, effect, ...(effect ? { idempotencyKey } : {}) }, signal),
           { effect },
         )
         answers.push(results)
@@ -110,11 +124,15 @@ export function createOffice({ services, model, client, concurrency }: OfficeOpt
     }),
   )
 
-  const document = agent('document', { ...shared, on: EffectConfirmed, emits: [DocumentWritten] }, async (evt, ctx) => {
-    const { dialogue, turn, method, parameters } = evt.data
-    const text = await ctx.step('write', () => writeConfirmation(method, parameters))
-    ctx.emit(DocumentWritten, { dialogue, turn, text })
-  })
+  const document = agent(
+    'document',
+    { ...patient, on: EffectConfirmed, emits: [DocumentWritten] },
+    async (evt, ctx) => {
+      const { dialogue, turn, method, parameters } = evt.data
+      const text = await ctx.step('write', () => writeConfirmation(method, parameters))
+      ctx.emit(DocumentWritten, { dialogue, turn, text })
+    },
+  )
 
   return [inquiry, human, planner, ...serviceAgents, document]
 }

@@ -1,13 +1,16 @@
 /**
  * Lets the customers speak: publishes the turns of the conversations, so many in flight at once.
  *
- * A conversation's next turn is published when the last one has settled. What was read last stands in the session's
+ * A conversation's next turn is published when the last one has settled; a correction while the turn that it corrects is
+ * still worked on, at a moment that chance decides. What was read last stands in the session's
  * state, so a process that knows nothing can go on where a killed one stopped. It publishes that last turn again: the
  * idempotency key makes it the same event, and nothing happens twice.
  */
 import type { Spine } from '../../index.ts'
+import { fraction, seededRandom } from '../../kernel/random.ts'
 import type { Dialogue } from './dialogue.ts'
-import { TurnReceived } from './office.ts'
+import { pauseFor } from './latency.ts'
+import { TurnCorrected, TurnReceived } from './office.ts'
 
 export interface PlayedTurn {
   readonly dialogue: string
@@ -15,6 +18,8 @@ export interface PlayedTurn {
   readonly request: string
   /** From the publish until nothing of the turn was open; `undefined` for a turn that was published before `since`. */
   readonly latencyMs: number | undefined
+  /** Of a conversation that is more urgent than others. */
+  readonly isUrgent: boolean
   /** Why it did not end well. */
   readonly failure: string | undefined
 }
@@ -23,6 +28,8 @@ export interface PlayOptions {
   readonly spine: Spine
   readonly dialogues: readonly Dialogue[]
   readonly inFlight: number
+  /** Within that time a customer notices what was wrong with a turn. */
+  readonly correctedWithinMs: number
   /** When this run began, in ms since 1970: what was published earlier has no latency worth telling. */
   readonly since: number
   /** A conversation of which that many turns have settled in an earlier life. */
@@ -66,22 +73,40 @@ function inOrderOfUrgency(resumed: readonly Resumed[]): readonly Resumed[] {
 
 async function playDialogue({ dialogue, turn: first }: Resumed, options: PlayOptions): Promise<void> {
   for (let turn = first; turn < dialogue.turns.length; turn++) {
-    const played = await playTurn(dialogue, turn, options)
-    await options.onTurn(played)
-    // What a customer would say next made no sense after an answer that never came.
-    if (played.failure !== undefined) return
+    const isCorrected = dialogue.turns[turn + 1]?.corrects === true
+    const together = isCorrected
+      ? [playTurn(dialogue, turn, options), correct(dialogue, ++turn, options)]
+      : [playTurn(dialogue, turn, options)]
+    for (const played of await Promise.all(together)) {
+      await options.onTurn(played)
+      // What a customer would say next made no sense after an answer that never came.
+      if (played.failure !== undefined) return
+    }
   }
 }
 
-async function playTurn({ id, turns }: Dialogue, turn: number, { spine, since }: PlayOptions): Promise<PlayedTurn> {
+async function correct(dialogue: Dialogue, turn: number, options: PlayOptions): Promise<PlayedTurn> {
+  const moment = fraction(seededRandom(`when ${dialogue.id}/${turn} is said`))
+  await pauseFor(moment * options.correctedWithinMs)
+  return playTurn(dialogue, turn, options)
+}
+
+async function playTurn(dialogue: Dialogue, turn: number, { spine, since }: PlayOptions): Promise<PlayedTurn> {
+  const { id, turns, priority = 'normal' } = dialogue
   const before = performance.now()
   const data = { dialogue: id, turn, text: turns[turn]?.user ?? '' }
-  const published = await spine.publish(TurnReceived, data, { session: id, idempotencyKey: `${id}/${turn}` })
+  const type = turns[turn]?.corrects === true ? TurnCorrected : TurnReceived
+  const published = await spine.publish(type, data, { session: id, idempotencyKey: `${id}/${turn}`, priority })
   const { request, duplicate } = published
   const settled = await spine.settled(request, { within: SETTLED_WITHIN })
   const latencyMs = duplicate ? await latencyOnLog(spine, request, since) : performance.now() - before
   const failure = settled.status === 'done' ? undefined : await describeFailure(spine, settled)
-  return { dialogue: id, turn, request, latencyMs, failure }
+  return { dialogue: id, turn, request, latencyMs, isUrgent: isUrgent(dialogue), failure }
+}
+
+/** Others make room for it. */
+export function isUrgent({ priority }: Dialogue): boolean {
+  return priority === 'critical' || priority === 'high'
 }
 
 /** For a turn that a killed process published: from its first record to its last, by the clock on the wall. */

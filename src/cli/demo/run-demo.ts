@@ -6,6 +6,7 @@
  * Not its job: working (`worker-process.ts`), counting effects (`check-ledger.ts`), printing the result.
  */
 import { engineFromUrl } from '../engine-from-url.ts'
+import { addCorrections } from './add-corrections.ts'
 import { checkLedger, type LedgerCheck } from './check-ledger.ts'
 import { type DemoPlace, openDemoPlace, removeDemoPlace } from './demo-place.ts'
 import type { DemoReport } from './demo-result.ts'
@@ -31,6 +32,8 @@ export interface DemoOptions {
   readonly inFlight: number
   readonly modelLatency: Latency
   readonly serviceLatency: Latency
+  /** To that share of the conversations corrections are added, from 0 to 1. */
+  readonly corrections: number
   /** How many of the conversations are played. */
   readonly limit: number
   /** Whether to keep the files of a clean run too. */
@@ -39,7 +42,8 @@ export interface DemoOptions {
 
 /** @throws UsageError, the abort reason of `signal`, and an Error when a part of the demo breaks */
 export async function runDemo(options: DemoOptions, display: Display, signal: AbortSignal): Promise<DemoReport> {
-  const dialogues = (await readDialogues(options.dialoguesPath)).slice(0, options.limit)
+  const read = (await readDialogues(options.dialoguesPath)).slice(0, options.limit)
+  const dialogues = addCorrections(read, options.corrections)
   const place = openDemoPlace(options.engineUrl, dialogues)
   for (const line of introduce(options, dialogues, place)) display.line(line)
   let clean = false
@@ -73,6 +77,7 @@ async function play(
       servicesUrl: services.url,
       inFlight: options.inFlight,
       modelLatency: options.modelLatency,
+      correctedWithinMs: correctedWithinMs(options),
       since,
       shown: chooseShown(dialogues),
     }
@@ -101,11 +106,11 @@ async function observeFile(engineUrl: string, since: number, until: number): Pro
 function judge(
   dialogues: readonly Dialogue[],
   scoreboard: Scoreboard,
-  { effects, repeatedAttempts, faults }: LedgerCheck,
+  { effects, repeatedAttempts, takenBack, faults }: LedgerCheck,
   finished: Finished,
   log: Observation,
 ): DemoReport {
-  const { latenciesMs, playedMs, kills, recoveriesMs, settledTurns, turns, failures } = scoreboard
+  const { latenciesMs, urgentLatenciesMs, playedMs, kills, recoveriesMs, settledTurns, turns, failures } = scoreboard
   const tenths = (value: number | undefined) => (value === undefined ? null : Math.round(value * 10) / 10)
   return {
     result: {
@@ -115,26 +120,34 @@ function judge(
       answers: log.answered,
       effects,
       repeatedAttempts,
-      latencyMs: { p50: tenths(percentile(latenciesMs, 0.5)), p99: tenths(percentile(latenciesMs, 0.99)) },
+      corrections: { said: log.corrections, takenBack },
+      superseded: log.superseded,
+      preemptions: log.preemptions,
+      latencyMs: {
+        p50: tenths(percentile(latenciesMs, 0.5)),
+        p99: tenths(percentile(latenciesMs, 0.99)),
+        urgentP50: tenths(percentile(urgentLatenciesMs, 0.5)),
+      },
       eventsPerSecond: playedMs === 0 ? 0 : Math.round((1000 * log.eventsSince) / playedMs),
       kills,
     },
     turns: { settled: settledTurns, all: turns },
     recoveriesMs,
     observer: finished.observation === undefined ? `${finished.at} records folded to the same state` : undefined,
-    faults: [...faults, ...failures, ...flawsOfLog(log, finished, turns, effects.expected)],
+    faults: [...faults, ...failures, ...flawsOfLog(log, finished, turns, effects.expected, takenBack)],
   }
 }
 
 /** What the log should hold when every turn was played and every effect confirmed, once each. */
-function flawsOfLog(log: Observation, finished: Finished, turns: number, effects: number): string[] {
+function flawsOfLog(log: Observation, finished: Finished, turns: number, effects: number, takenBack: number): string[] {
   const flaw = (what: string, found: number, expected: number) =>
     found === expected ? [] : [`the log holds ${found} ${what} instead of ${expected}`]
   return [
     ...flaw('turns', log.turns, turns),
     ...flaw('answers of a person', log.answered, log.asked),
-    ...flaw('confirmed effects', log.confirmed, effects),
-    ...flaw('documents', log.documents, effects),
+    // What was done by a run that was overtaken is taken back, but was confirmed only if it had been overtaken later.
+    ...flaw('confirmed effects', Math.max(log.confirmed, effects - takenBack), Math.min(log.confirmed, effects)),
+    ...flaw('documents', log.documents, log.confirmed),
     ...(log.stateAtUntil === finished.state ? [] : ['another process folded the log to another state than its owner']),
   ]
 }
@@ -142,6 +155,7 @@ function flawsOfLog(log: Observation, finished: Finished, turns: number, effects
 function introduce(options: DemoOptions, dialogues: readonly Dialogue[], place: DemoPlace): readonly string[] {
   const effects = dialogues.reduce((count, dialogue) => count + dialogue.effects.length, 0)
   const when = options.killSeed === undefined ? 'in the middle' : `at moments by chance (seed ${options.killSeed})`
+  const corrections = dialogues.reduce((count, { turns }) => count + turns.filter((turn) => turn.corrects).length, 0)
   const kills = `${options.kills} times ${when}, the working process is killed (SIGKILL) and started again.`
   return [
     'A customer-service office on one durable log.',
@@ -153,6 +167,12 @@ function introduce(options: DemoOptions, dialogues: readonly Dialogue[], place: 
     `  The model is a stand-in: it looks its answers up, and takes ${describeLatency(options.modelLatency)} for it.`,
     '  The services are another process, which keeps a ledger of every attempt. At the end it is checked: every effect',
     '  exactly once, in order, with exactly its parameters.',
+    ...(corrections === 0
+      ? []
+      : [
+          `  ${corrections} times a customer changes their mind in the middle: what has not been booked by then is not, and what`,
+          '  has been is taken back.',
+        ]),
     ...(options.kills === 0 ? [] : [`  ${kills}`]),
     `  The log: ${place.logPath ?? 'in memory'}${place.resumed ? ' (was there before: the run goes on)' : ''}`,
     '',
@@ -163,6 +183,11 @@ function introduce(options: DemoOptions, dialogues: readonly Dialogue[], place: 
 function chooseShown(dialogues: readonly Dialogue[]): string | undefined {
   const several = dialogues.find(({ effects }) => new Set(effects.map(({ service }) => service)).size > 1)
   return (several ?? dialogues.find(({ effects }) => effects.length > 0))?.id
+}
+
+/** About as long as a turn takes: so some corrections come before its booking, some during it and some after. */
+function correctedWithinMs({ modelLatency, serviceLatency }: DemoOptions): number {
+  return 5 * (modelLatency.msMax + serviceLatency.msMax) + 20
 }
 
 function countTurns(dialogues: readonly Dialogue[]): number {

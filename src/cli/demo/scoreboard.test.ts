@@ -6,6 +6,7 @@ const turn = (number: number, failure?: string) => ({
   turn: number,
   request: 'r',
   latencyMs: 5,
+  isUrgent: false,
   failure,
 })
 
@@ -38,4 +39,11 @@ it('keeps what failed, in words', () => {
   const board = new Scoreboard(1)
   board.settled(turn(0, "settled as 'failed'"))
   expect(board.failures).toEqual(["a, turn 1: settled as 'failed'"])
+})
+
+it('keeps the latencies of those in a hurry apart', () => {
+  const board = new Scoreboard(2)
+  board.settled(turn(0))
+  board.settled({ ...turn(1), latencyMs: 1, isUrgent: true })
+  expect([board.latenciesMs, board.urgentLatenciesMs]).toEqual([[5], [1]])
 })

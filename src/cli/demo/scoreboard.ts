@@ -6,6 +6,7 @@ export class Scoreboard {
   readonly turns: number
   readonly failures: string[] = []
   readonly latenciesMs: number[] = []
+  readonly urgentLatenciesMs: number[] = []
   /** From each kill until a turn settled again. */
   readonly recoveriesMs: number[] = []
   kills = 0
@@ -39,13 +40,13 @@ export class Scoreboard {
    *
    * @returns ms since the kill, when this is the first turn after one
    */
-  settled({ dialogue, turn, latencyMs, failure }: PlayedTurn): number | undefined {
+  settled({ dialogue, turn, latencyMs, isUrgent, failure }: PlayedTurn): number | undefined {
     const name = `${dialogue}/${turn}`
     if (this.#settled.has(name)) return undefined
     this.#settled.add(name)
     this.#lastSettledAt = performance.now()
     this.played++
-    if (latencyMs !== undefined) this.latenciesMs.push(latencyMs)
+    if (latencyMs !== undefined) (isUrgent ? this.urgentLatenciesMs : this.latenciesMs).push(latencyMs)
     if (failure !== undefined) this.failures.push(`${dialogue}, turn ${turn + 1}: ${failure}`)
     if (this.#killedAt === undefined) return undefined
     const recoveryMs = this.#lastSettledAt - this.#killedAt

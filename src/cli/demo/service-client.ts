@@ -4,6 +4,7 @@ import type { Results, ServiceCall } from './dialogue.ts'
 
 export interface ServiceRequest extends ServiceCall {
   readonly dialogue: string
+  readonly turn: number
   /** Of an effect: the same for every try. */
   readonly idempotencyKey?: string
 }
@@ -15,8 +16,18 @@ export class ServiceClient {
     this.#url = url
   }
 
-  async call(request: ServiceRequest, signal: AbortSignal): Promise<Results> {
-    const response = await fetch(`${this.#url}/call`, {
+  call(request: ServiceRequest, signal: AbortSignal): Promise<Results> {
+    return this.#post('/call', request, signal)
+  }
+
+  /** Whether what was ordered in that turn was done. */
+  async isDone(order: Omit<ServiceRequest, 'effect'>, signal: AbortSignal): Promise<boolean> {
+    const [isDone] = await this.#post('/is-done', { ...order, effect: true }, signal)
+    return isDone === true
+  }
+
+  async #post(path: string, request: ServiceRequest, signal: AbortSignal): Promise<Results> {
+    const response = await fetch(`${this.#url}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(request),

@@ -22,6 +22,8 @@ export class ServiceDesk {
   readonly #annotated: ReadonlyMap<string, readonly Json[]>
   /** Idempotency key → what it stands for. */
   readonly #done = new Map<string, string>()
+  /** What was done, with the turn that ordered it. */
+  readonly #orders = new Set<string>()
 
   /** `attempts` are those of an earlier life, so that its keys are still honoured. */
   constructor(dialogues: readonly Dialogue[], ledger: Pick<Ledger, 'append'>, attempts: readonly Attempt[]) {
@@ -30,6 +32,7 @@ export class ServiceDesk {
     for (const attempt of attempts) {
       if (attempt.outcome === 'done' && attempt.idempotencyKey !== undefined) {
         this.#done.set(attempt.idempotencyKey, meaningOf(attempt))
+        this.#orders.add(orderOf(attempt))
       }
     }
   }
@@ -43,6 +46,11 @@ export class ServiceDesk {
     return { results: results ?? [order.parameters] }
   }
 
+  /** Whether something was ordered in that turn, and done. */
+  isDone(order: Omit<ServiceRequest, 'effect'>): boolean {
+    return this.#orders.has(orderOf(order))
+  }
+
   /** Decides at once, before any wait: two tries that arrive together must not both be the first. */
   #carryOut(order: Omit<ServiceRequest, 'effect'>): Attempt['outcome'] {
     const { idempotencyKey } = order
@@ -50,6 +58,7 @@ export class ServiceDesk {
     const first = this.#done.get(idempotencyKey)
     if (first !== undefined) return first === meaningOf(order) ? 'repeated' : 'wrong'
     this.#done.set(idempotencyKey, meaningOf(order))
+    this.#orders.add(orderOf(order))
     return 'done'
   }
 }
@@ -62,6 +71,10 @@ function annotatedResults(dialogues: readonly Dialogue[]): ReadonlyMap<string, r
     }
   }
   return results
+}
+
+function orderOf(order: Effect & { readonly dialogue: string; readonly turn?: number }): string {
+  return `${order.turn} ${meaningOf(order)}`
 }
 
 function meaningOf({ dialogue, service, method, parameters }: Effect & { readonly dialogue: string }): string {

@@ -1,7 +1,7 @@
 /**
  * The outside world: a process of its own that survives the kills of the working process.
  *
- * Job: POST /call over HTTP on the loopback, with a modelled latency on the way in and on the way out.
+ * Job: POST /call and /is-done over HTTP on the loopback, with a modelled latency on the way in and on the way out.
  * Not its job: what a call does (`service-desk.ts`).
  *
  * Messages to the parent: `listening` with the port, and `carried-out` for each effect whose line is durable and whose
@@ -24,7 +24,11 @@ export interface ServicesProcessConfig {
 
 export type ServicesMessage = { readonly kind: 'listening'; readonly port: number } | { readonly kind: 'carried-out' }
 
-const Request = ServiceCall.extend({ dialogue: z.string(), idempotencyKey: z.string().min(1).max(1000).optional() })
+const Request = ServiceCall.extend({
+  dialogue: z.string(),
+  turn: z.number(),
+  idempotencyKey: z.string().min(1).max(1000).optional(),
+})
 const BODY_BYTES_MAX = 1024 * 1024
 
 const config = childConfig<ServicesProcessConfig>()
@@ -45,13 +49,16 @@ server.listen(0, '127.0.0.1', () => {
 })
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== 'POST' || request.url !== '/call') return reply(response, 404, { error: 'POST /call' })
+  const { method, url } = request
+  if (method !== 'POST' || (url !== '/call' && url !== '/is-done'))
+    return reply(response, 404, { error: 'POST /call or /is-done' })
   const body = await readBody(request)
   const call = Request.safeParse(body)
   if (!call.success) return reply(response, 400, { error: z.prettifyError(call.error) })
   const halfMs = latencyMs(config.latency, String(count++)) / 2
   await pauseFor(halfMs)
   const { idempotencyKey, ...order } = call.data
+  if (url === '/is-done') return reply(response, 200, { results: [desk.isDone(order)] })
   const answer = await desk.answer({ ...order, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
   if (call.data.effect) tellParent<ServicesMessage>({ kind: 'carried-out' })
   await pauseFor(halfMs)

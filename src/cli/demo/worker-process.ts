@@ -13,7 +13,7 @@ import { fingerprintOf, type Observation, observeLog } from './observe-log.ts'
 import { staffHelpDesk } from './help-desk.ts'
 import { type Latency, latencyMs, pauseFor } from './latency.ts'
 import { createOffice } from './office.ts'
-import { type PlayedTurn, playDialogues } from './play-dialogues.ts'
+import { isUrgent, type PlayedTurn, playDialogues } from './play-dialogues.ts'
 import { ServiceClient } from './service-client.ts'
 
 export interface WorkerProcessConfig {
@@ -22,6 +22,7 @@ export interface WorkerProcessConfig {
   readonly servicesUrl: string
   readonly inFlight: number
   readonly modelLatency: Latency
+  readonly correctedWithinMs: number
   /** Ms since 1970: when the demo began. */
   readonly since: number
   /** The conversation of which a few turns are shown. */
@@ -84,6 +85,7 @@ async function play(spine: Spine, dialogues: readonly Dialogue[]): Promise<void>
     spine,
     dialogues,
     inFlight: config.inFlight,
+    correctedWithinMs: config.correctedWithinMs,
     since: config.since,
     onResumed: (dialogue, turns) => void tell({ kind: 'resumed', dialogue, turns }),
     onTurn: (played) => report(played, spine, dialogues),
@@ -100,7 +102,10 @@ async function openSpine(dialogues: readonly Dialogue[]): Promise<Spine> {
     client: new ServiceClient(config.servicesUrl),
     concurrency: Math.max(16, config.inFlight),
   })
-  return createSpine({ engine: await engineFromUrl(config.engineUrl), agents })
+  const engine = await engineFromUrl(config.engineUrl)
+  // Where somebody is in a hurry, slots are few enough to be worth taking.
+  if (!dialogues.some(isUrgent)) return createSpine({ engine, agents })
+  return createSpine({ engine, agents, pools: { default: Math.max(2, Math.ceil(config.inFlight / 2)) } })
 }
 
 async function report(played: PlayedTurn, spine: Spine, dialogues: readonly Dialogue[]): Promise<void> {
