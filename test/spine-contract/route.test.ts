@@ -187,7 +187,7 @@ describeOnEachEngine('ctx.route', (world) => {
       [[null, { else: Human }], 'SPINE_OPTION_INVALID', 'a rule 0 that cannot be read'],
       [[{ when: true, to: Auto }, { else: Human }], 'SPINE_OPTION_INVALID', 'a rule 0 that cannot be read'],
       [[{ else: Reacting }], 'SPINE_AGENT_INVALID', 'reacts to events'],
-      [[{ else: undefined }], 'SPINE_AGENT_INVALID', 'reacts to events'],
+      [[{ else: undefined }], 'SPINE_AGENT_INVALID', 'was given undefined for an agent'],
       [
         [...Array.from({ length: 64 }, (_, n) => band(1 - n / 100)), { else: Human }],
         'SPINE_OPTION_INVALID',
