@@ -133,12 +133,18 @@ export interface Spine {
     setPriority(id: string, priority: Priority, why?: string): Promise<void>
     /**
      * Adds to the limits of the request's budget, and lets the runs go on that stand paused for want of it: each tries the
-     * step again that was refused. Units without a limit stay without one. A record, with the reason; each call adds.
+     * step again that was refused. Units without a limit stay without one. A record, with the reason; each call adds. With an
+     * `idempotencyKey`, which is scoped to the request and kept for life, it adds once however often it is tried again.
      *
-     * @throws SPINE_REQUEST_UNKNOWN, SPINE_BUDGET_INVALID
+     * @throws SPINE_REQUEST_UNKNOWN, SPINE_BUDGET_INVALID, SPINE_KEY_REUSED for the same key with other amounts
      * @example await spine.requests.raiseBudget(request, { usd: 2 }, 'worth it')
      */
-    raiseBudget(id: string, amounts: Amounts, why?: string): Promise<void>
+    raiseBudget(
+      id: string,
+      amounts: Amounts,
+      why?: string,
+      options?: { readonly idempotencyKey?: string },
+    ): Promise<void>
     /**
      * Starts over the runs of the request that stand paused, after a `SPINE_REPLAY_MISMATCH` say: each begins from the top
      * on a new basis, with nothing kept of its journal but the effects that had started. Returns their ids.
@@ -298,7 +304,7 @@ function spineOf(runtime: Runtime): Spine {
       get: (id) => requests.get(id),
       cancel: (id, why) => requests.cancel(id, why),
       setPriority: (id, priority, why) => requests.setPriority(id, priority, why),
-      raiseBudget: (id, amounts, why) => requests.raiseBudget(id, amounts, why),
+      raiseBudget: (id, amounts, why, options) => requests.raiseBudget(id, amounts, why, options),
       restart: (id, why) => requests.restart(id, why),
     },
     deadLetters: {

@@ -17,6 +17,7 @@ import { nearest } from '../kernel/nearest.ts'
 import { shown } from '../kernel/shown.ts'
 import { fingerprint } from './fingerprint.ts'
 import { givenPriority, writtenPriority } from './given-priority.ts'
+import { keyReused } from './key-reused.ts'
 import { LANE_HEAD } from './lane.ts'
 import { queueFull } from './queue-full.ts'
 import { fact, record } from './record-draft.ts'
@@ -312,17 +313,7 @@ export class Publisher {
         fix: 'Publish without cause to start a new request.',
       })
     }
-    if (outcome.status === 'key-reused') {
-      throw new SpineError(
-        'SPINE_KEY_REUSED',
-        `The idempotency key '${draft.key?.name}' stands for other data already (record ${outcome.first}).`,
-        {
-          value: draft.key?.name,
-          limit: outcome.first,
-          fix: 'Use a key of its own for each thing that you publish.',
-        },
-      )
-    }
+    if (outcome.status === 'key-reused') throw keyReused(draft.key?.name, outcome.first)
     const duplicate = outcome.status === 'duplicate'
     const sequence = outcome.first + index
     const { request, session, hops } = duplicate ? await this.#runtime.records.get(sequence) : draft.record

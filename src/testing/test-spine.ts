@@ -332,7 +332,10 @@ export class TestWorld {
         get: (id) => persist((spine) => spine.requests.get(id)),
         cancel: (id, why) => persist((spine) => spine.requests.cancel(id, why)),
         setPriority: (id, priority, why) => persist((spine) => spine.requests.setPriority(id, priority, why)),
-        raiseBudget: (id, amounts, why) => persist((spine) => spine.requests.raiseBudget(id, amounts, why)),
+        raiseBudget: (id, amounts, why, options) => {
+          const all = keyed(options).options
+          return persist((spine) => spine.requests.raiseBudget(id, amounts, why, all))
+        },
         restart: (id, why) => persist((spine) => spine.requests.restart(id, why)),
       },
       deadLetters: {
