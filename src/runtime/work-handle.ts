@@ -37,6 +37,7 @@ const RESULT_OPTIONS = optionNames<{ readonly within?: Duration }>({ within: tru
 const ENDS = [
   'spine.delivery.completed',
   'spine.delivery.skipped',
+  'spine.delivery.superseded',
   'spine.delivery.cancelled',
   'spine.delivery.expired',
   'spine.delivery.dead',
