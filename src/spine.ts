@@ -14,8 +14,11 @@ import type { LogRecord } from './event/record.ts'
 import { assert } from './kernel/assert.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, durationMs } from './kernel/duration.ts'
+import { SpineError } from './kernel/errors.ts'
 import type { Json } from './kernel/json.ts'
+import { type OptionNames, optionNames, requireKnownOptions } from './kernel/known-options.ts'
 import type { Random } from './kernel/random.ts'
+import { shown } from './kernel/shown.ts'
 import { type AgentInfo, Agents } from './runtime/agents.ts'
 import { type DeadLetter, type DeadLetterDetail, DeadLetters } from './runtime/dead-letters.ts'
 import { holdProcess, releaseProcess } from './runtime/hold-process.ts'
@@ -46,6 +49,15 @@ export interface SpineOptions {
   readonly clock?: Clock
   readonly random?: Random
 }
+
+const SPINE_OPTIONS = optionNames<SpineOptions>({
+  agents: true,
+  engine: true,
+  pools: true,
+  logger: true,
+  clock: true,
+  random: true,
+})
 
 export interface SessionAt {
   readonly id: string
@@ -121,12 +133,18 @@ export interface Spine {
     setPriority(id: string, priority: Priority, why?: string): Promise<void>
     /**
      * Adds to the limits of the request's budget, and lets the runs go on that stand paused for want of it: each tries the
-     * step again that was refused. Units without a limit stay without one. A record, with the reason; each call adds.
+     * step again that was refused. Units without a limit stay without one. A record, with the reason; each call adds. With an
+     * `idempotencyKey`, which is scoped to the request and kept for life, it adds once however often it is tried again.
      *
-     * @throws SPINE_REQUEST_UNKNOWN, SPINE_BUDGET_INVALID
+     * @throws SPINE_REQUEST_UNKNOWN, SPINE_BUDGET_INVALID, SPINE_KEY_REUSED for the same key with other amounts
      * @example await spine.requests.raiseBudget(request, { usd: 2 }, 'worth it')
      */
-    raiseBudget(id: string, amounts: Amounts, why?: string): Promise<void>
+    raiseBudget(
+      id: string,
+      amounts: Amounts,
+      why?: string,
+      options?: { readonly idempotencyKey?: string },
+    ): Promise<void>
     /**
      * Starts over the runs of the request that stand paused, after a `SPINE_REPLAY_MISMATCH` say: each begins from the top
      * on a new basis, with nothing kept of its journal but the effects that had started. Returns their ids.
@@ -163,6 +181,11 @@ export function stateOf(spine: Spine): SpineState {
 /** Where the log lives when nobody says otherwise. */
 const DEFAULT_PATH = '.spine/log.db'
 const DRAIN_DEFAULT = '10s'
+const NONE = {}
+const WITHIN_OPTION = optionNames<{ readonly within?: Duration }>({ within: true })
+const AT_OPTION = optionNames<{ readonly at?: number }>({ at: true })
+const AFTER_OPTION = optionNames<{ readonly after?: number }>({ after: true })
+const DRAIN_OPTION = optionNames<{ readonly drain?: Duration }>({ drain: true })
 
 /**
  * Opens a spine: takes the log, folds it, registers the agents, and goes on with whatever was open.
@@ -181,6 +204,7 @@ export async function openSpine(
   options: SpineOptions,
   interception?: Interception,
 ): Promise<{ readonly spine: Spine; readonly runtime: Runtime }> {
+  checkSpineOptions(options)
   const hosted = new HostedAgents(options.agents)
   const engine = options.engine ?? (await defaultEngine())
   const runtime = new Runtime({
@@ -202,6 +226,28 @@ export async function openSpine(
   return { spine: spineOf(runtime), runtime }
 }
 
+/** `what`: the function that was given them. @throws SPINE_OPTION_INVALID */
+export function checkSpineOptions(
+  options: Pick<SpineOptions, 'agents' | 'engine'>,
+  what = 'createSpine',
+  names: OptionNames = SPINE_OPTIONS,
+): void {
+  requireKnownOptions(options, names, what)
+  const { agents, engine } = options
+  if (!Array.isArray(agents)) {
+    throw new SpineError('SPINE_OPTION_INVALID', `${what}: agents is ${shown(agents)}, and no list.`, {
+      value: agents,
+      fix: `Write ${what}({ agents: [inquiry, scheduling] }); with [] it hosts none.`,
+    })
+  }
+  if (engine !== undefined && typeof engine?.append !== 'function') {
+    throw new SpineError('SPINE_OPTION_INVALID', `${what}: engine is ${shown(engine)}, and no engine.`, {
+      value: engine,
+      fix: "Write engine: sqlite('./spine.db'), with sqlite from 'event-spine/sqlite'.",
+    })
+  }
+}
+
 async function defaultEngine(): Promise<Engine> {
   const { sqlite } = await import('./engine/sqlite/index.ts')
   return sqlite(DEFAULT_PATH)
@@ -215,29 +261,38 @@ function spineOf(runtime: Runtime): Spine {
   for (const warning of agents.warnings()) runtime.logger.warn(warning)
   holdProcess(runtime)
   let closing: Promise<void> | undefined
-  const close: Spine['close'] = (options = {}) => {
+  const close: Spine['close'] = async (options = NONE) => {
+    requireKnownOptions(options, DRAIN_OPTION, 'close')
     closing ??= closeRuntime(runtime, durationMs(options.drain ?? DRAIN_DEFAULT, 'close: drain'))
     return closing
   }
   const spine: Spine = {
-    publish: (type, data, options = {}) => publisher.publish({ type, data, options }),
-    publishAll: (messages, options = {}) => publisher.publishAll(messages, options.atomic === true),
+    publish: (type, data, options) =>
+      publisher.publish(options === undefined ? { type, data } : { type, data, options }),
+    publishAll: (messages, options) => publisher.publishAll(messages, options),
     start: async (target, input, options = {}) => {
       const agent = target as AnyAgent
-      return workHandle(
-        runtime,
-        requests,
-        agent.name,
-        await publisher.start(agent, input, options),
-      ) as WorkHandle<never>
+      const started = await publisher.start(agent, input, options)
+      return workHandle(runtime, requests, agent.name, started) as WorkHandle<never>
     },
-    settled: (request, options = {}) => requests.settled(request, options.within),
+    settled: async (request, options = NONE) => {
+      requireKnownOptions(options, WITHIN_OPTION, 'settled')
+      return requests.settled(request, options.within)
+    },
     waitFor: (type, options) => waitForEvent(runtime, type, options as WaitOptions) as Promise<never>,
     log: {
       read: (query) => readLog(runtime, query),
-      tail: (options = {}) => tailLog(runtime, options.after ?? runtime.state.at),
+      tail: (options = NONE) => {
+        requireKnownOptions(options, AFTER_OPTION, 'log.tail')
+        return tailLog(runtime, options.after ?? runtime.state.at)
+      },
     },
-    sessions: { get: (id, options = {}) => sessionOf(runtime, id, options.at) },
+    sessions: {
+      get: async (id, options = NONE) => {
+        requireKnownOptions(options, AT_OPTION, 'sessions.get')
+        return sessionOf(runtime, id, options.at)
+      },
+    },
     agents: {
       list: () => agents.list(),
       remove: (name) => agents.remove(name),
@@ -249,7 +304,7 @@ function spineOf(runtime: Runtime): Spine {
       get: (id) => requests.get(id),
       cancel: (id, why) => requests.cancel(id, why),
       setPriority: (id, priority, why) => requests.setPriority(id, priority, why),
-      raiseBudget: (id, amounts, why) => requests.raiseBudget(id, amounts, why),
+      raiseBudget: (id, amounts, why, options) => requests.raiseBudget(id, amounts, why, options),
       restart: (id, why) => requests.restart(id, why),
     },
     deadLetters: {

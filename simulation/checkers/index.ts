@@ -16,6 +16,7 @@ import { checkOwners } from './owners.ts'
 import { checkPreemptions } from './preemptions.ts'
 import { checkProtection } from './protection.ts'
 import { checkRoutes } from './routes.ts'
+import { checkSubBudgets } from './sub-budgets.ts'
 import { checkWaits } from './waits.ts'
 
 /** A broken promise: which, and the smallest part of the evidence that shows it. */
@@ -42,6 +43,7 @@ export const CHECKERS: readonly Checker[] = [
   checkPreemptions,
   checkProtection,
   checkRoutes,
+  checkSubBudgets,
   checkWaits,
   checkOutcome,
 ]

@@ -2,12 +2,15 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { durationMs, type Duration } from '../kernel/duration.ts'
 import { isPriority, PRIORITIES, type Priority } from '../event/priority.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
+import { fixOfImport, shown } from '../kernel/shown.ts'
 import { type Protection, protectionOf } from './protection.ts'
 import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
 import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
 import type { Json } from '../kernel/json.ts'
+import { isEventType } from './require-event-type.ts'
 
 export type Order = 'session' | 'key' | 'none'
 export interface FreshnessOptions {
@@ -129,6 +132,34 @@ export type AnyOptions = CommonOptions &
     readonly input?: StandardSchemaV1
     readonly output?: StandardSchemaV1
   }
+
+const AGENT_OPTIONS = optionNames<AnyOptions>({
+  on: true,
+  input: true,
+  output: true,
+  version: true,
+  emits: true,
+  session: true,
+  concurrency: true,
+  pool: true,
+  order: true,
+  onFailure: true,
+  retry: true,
+  timeout: true,
+  maxPending: true,
+  priority: true,
+  preempt: true,
+  freshness: true,
+  exclusive: true,
+  dedupe: true,
+  after: true,
+  observes: true,
+  rate: true,
+  breaker: true,
+})
+const FRESHNESS_OPTIONS = optionNames<FreshnessOptions>({ newer: true, then: true })
+const PREEMPT_OPTIONS = optionNames<PreemptOptions>({ at: true, then: true })
+const RETRY_OPTIONS = optionNames<NonNullable<CommonOptions['retry']>>({ attempts: true, backoff: true })
 
 /** The address of an agent and, once it has a handler, the agent itself. */
 export interface Agent<Name extends string = string, Options extends AnyOptions = AnyOptions> {
@@ -265,7 +296,7 @@ export function agent<Name extends string, Options extends AnyOptions>(
   options: Options,
   handler?: Handler<Options>,
 ): Agent<Name, Options> {
-  checkOptions(name, options)
+  checkOptions(name, options, handler)
   return Object.freeze({
     name,
     options,
@@ -295,6 +326,7 @@ export function retryPolicy(
   what: string,
   defaults: { attempts: number; backoff: string } = RETRY_DEFAULT,
 ): RetryPolicy {
+  if (retry !== undefined) requireKnownOptions(retry, RETRY_OPTIONS, `${what}: retry`)
   const attempts = retry?.attempts ?? defaults.attempts
   requireWholeNumber(attempts, limits.attemptsMax, `${what}: retry.attempts`)
   const [low, high] = (retry?.backoff ?? defaults.backoff).split('..')
@@ -331,15 +363,26 @@ function requireExclusiveName(what: string, name: unknown): void {
   )
 }
 
-function checkOptions(name: string, options: AnyOptions): void {
+function checkOptions(name: string, options: AnyOptions, handler: unknown): void {
   const what = `Agent '${name}'`
   requireAgentName(name)
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`${what} has no options.`, 'Write agent(name, { on: Inquiry }, handler).', shown(options))
+  if (handler !== undefined && typeof handler !== 'function')
+    throw invalid(
+      `${what}: its handler is ${shown(handler)}.`,
+      'Pass a function (evt, ctx) => …, or nothing for a reference.',
+    )
+  requireKnownOptions(options, AGENT_OPTIONS, what)
   const reacts = options.on !== undefined
   const directed = options.input !== undefined || options.output !== undefined
   if (reacts === directed) {
     throw invalid(
       `${what} must have either 'on', or 'input' and 'output'.`,
-      "Reactions have 'on'; work that is called, handed to or started has 'input' and 'output'.",
+      fixOfImport(
+        'on' in options ? options.on : options,
+        "Reactions have 'on'; work that is called, handed to or started has 'input' and 'output'.",
+      ),
     )
   }
   if (directed && !(isStandardSchema(options.input) && isStandardSchema(options.output))) {
@@ -348,16 +391,7 @@ function checkOptions(name: string, options: AnyOptions): void {
       'Pass a Standard Schema such as z.object({…}).',
     )
   }
-  const events = [...subscriptionsOf(options), ...(options.emits ?? [])]
-  const stranger = events.find(
-    (candidate) => typeof candidate?.type !== 'string' || !isStandardSchema(candidate.schema),
-  )
-  if (stranger !== undefined || (reacts && options.on !== '*' && subscriptionsOf(options).length === 0)) {
-    throw invalid(
-      `${what}: 'on' and 'emits' take what event() returned.`,
-      "Declare it first: const Inquiry = event('inquiry.received', schema).",
-    )
-  }
+  checkEvents(what, options)
   for (const option of ['after', 'observes'] as const) {
     if (reacts || options[option] === undefined) continue
     throw invalid(
@@ -404,7 +438,22 @@ function checkOptions(name: string, options: AnyOptions): void {
   retryPolicy(options.retry, what)
 }
 
+function checkEvents(what: string, options: AnyOptions): void {
+  const { on, emits = [] } = options
+  if (!Array.isArray(emits)) throw invalid(`${what}: emits is ${shown(emits)}.`, 'Write emits: [Booked].')
+  const events = [...subscriptionsOf(options), ...(emits as readonly unknown[])]
+  const isEmpty = on !== undefined && on !== '*' && subscriptionsOf(options).length === 0
+  if (!isEmpty && events.every(isEventType)) return
+  const stranger = isEmpty ? on : events.find((candidate) => !isEventType(candidate))
+  throw invalid(
+    `${what}: 'on' and 'emits' take what event() returned.`,
+    fixOfImport(stranger, "Declare it first: const Inquiry = event('inquiry.received', schema)."),
+    shown(stranger),
+  )
+}
+
 function checkPreempt(what: string, preempt: PreemptOptions | undefined): void {
+  if (preempt !== undefined) requireKnownOptions(preempt, PREEMPT_OPTIONS, `${what}: preempt`)
   const { at = 'signal', then = 'resume' } = preempt ?? {}
   if (!['signal', 'step', 'never'].includes(at))
     throw invalid(`${what}: preempt.at '${at}' is unknown.`, "Use 'signal', 'step' or 'never'.", at)
@@ -414,6 +463,7 @@ function checkPreempt(what: string, preempt: PreemptOptions | undefined): void {
 
 function checkFreshness(what: string, freshness: FreshnessOptions | undefined): void {
   if (freshness === undefined) return
+  requireKnownOptions(freshness, FRESHNESS_OPTIONS, `${what}: freshness`)
   const { newer, then } = freshness
   checkTypes(`${what}: freshness.newer`, newer)
   if (!['hold', 'cancel', 'restart'].includes(then))

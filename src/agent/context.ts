@@ -3,6 +3,7 @@ import type { Priority } from '../event/priority.ts'
 import type { Amounts } from '../event/amounts.ts'
 import type { Duration } from '../kernel/duration.ts'
 import type { Json } from '../kernel/json.ts'
+import { optionNames } from '../kernel/known-options.ts'
 import type { AnyEventType, DataOf, EventOf, InputOf, MatchOf, SpineEvent } from './event-type.ts'
 import type { AllOf, BranchesOf, GatherAllOptions, GatheredOf, GatherOptions } from './gather.ts'
 import type { Agent, AnyAgent, AnyOptions, InputDataOf, ReplyOf } from './agent.ts'
@@ -28,6 +29,8 @@ export interface StepCost<Result = unknown> {
   readonly actual?: (result: Result) => Amounts
 }
 
+export const STEP_COST = optionNames<StepCost>({ estimate: true, actual: true })
+
 export interface StepOptions<Result = unknown> {
   /**
    * The step changes the world (books, pays, sends). Its start is durable before the function runs, it is never
@@ -47,6 +50,14 @@ export interface StepOptions<Result = unknown> {
   readonly cost?: StepCost<Result>
 }
 
+export const STEP_OPTIONS = optionNames<StepOptions>({
+  effect: true,
+  keep: true,
+  retry: true,
+  timeout: true,
+  cost: true,
+})
+
 export interface EmitOptions {
   /** Default: the session of the event that is handled. */
   readonly session?: string
@@ -56,6 +67,8 @@ export interface EmitOptions {
   readonly delay?: Duration
 }
 
+export const EMIT_OPTIONS = optionNames<EmitOptions>({ session: true, key: true, delay: true })
+
 export interface WaitForOptions<Match = { readonly [key: string]: Json }> {
   /** After this time the wait gives `undefined`. Durable: a restart does not begin it again. */
   readonly within: Duration
@@ -64,6 +77,8 @@ export interface WaitForOptions<Match = { readonly [key: string]: Json }> {
   /** Part of the data: every field in it must be there with an equal value. At most 4 KB. */
   readonly match?: Match
 }
+
+export const WAIT_FOR_OPTIONS = optionNames<WaitForOptions>({ within: true, cause: true, match: true })
 
 export interface CallOptions {
   /** The class of the work. Default: that of the caller. While the caller waits, it is never less urgent than that. */
@@ -75,6 +90,8 @@ export interface CallOptions {
   /** The most that the call may spend of the caller's budget, with all that follows from it. What is left returns at its end. */
   readonly budget?: Amounts
 }
+
+export const CALL_OPTIONS = optionNames<CallOptions>({ priority: true, within: true, session: true, budget: true })
 
 export interface SessionHandle<State> {
   readonly id: string

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Priority } from '../event/priority.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/json.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 
 /** An event as handlers, queries and waits see it. Frozen. */
@@ -54,6 +55,8 @@ export interface EventOptions {
   readonly upgrade?: (data: Json, fromVersion: number) => unknown
 }
 
+const EVENT_OPTIONS = optionNames<EventOptions>({ version: true, upgrade: true })
+
 /**
  * The path of the first field that JSON cannot hold, looked for six levels deep; `never` when there is none.
  * The check exists so that a `Date` in a schema is a compile error that names the field, rather than a surprise at night.
@@ -103,6 +106,7 @@ export function event<const Type extends string, Schema extends StandardSchemaV1
       fix: 'Pass a Standard Schema: z.object({…}) of zod 4, v.object({…}) of valibot, type({…}) of arktype.',
     })
   }
+  requireKnownOptions(options, EVENT_OPTIONS, `Event '${type}'`)
   const version = options.version ?? 1
   if (!Number.isSafeInteger(version) || version < 1) {
     throw new SpineError('SPINE_EVENT_INVALID', `Event '${type}': version ${version} is not a whole number from 1.`, {

@@ -1,4 +1,5 @@
 import { SpineError } from '../kernel/errors.ts'
+import { optionNames } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Duration } from '../kernel/duration.ts'
 
@@ -48,6 +49,8 @@ export interface GatherOptions {
   /** As in `GatherAllOptions`. */
   readonly onLate?: 'cancel' | 'finish'
 }
+
+export const GATHER_OPTIONS = optionNames<GatherOptions>({ until: true, within: true, atLeast: true, onLate: true })
 
 /** A branch that brought no value. */
 export interface MissingBranch<Key extends string | number = string | number> {

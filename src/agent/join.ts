@@ -1,7 +1,10 @@
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
-import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
+import { fixOfImport, shown } from '../kernel/shown.ts'
+import type { AnyEventType, EventOf, SpineEvent } from './event-type.ts'
+import { isEventType } from './require-event-type.ts'
 
 export interface JoinOptions {
   /**
@@ -17,6 +20,8 @@ export interface JoinOptions {
    */
   readonly atLeast?: number
 }
+
+const JOIN_OPTIONS = optionNames<JoinOptions>({ per: true, within: true, atLeast: true })
 
 type Types = readonly AnyEventType[]
 
@@ -77,6 +82,7 @@ export function join<const Listed, const Options extends JoinOptions>(
   if (listed.length < 2) {
     throw invalid(`join was given ${listed.length} event type.`, 'Join two or more, or react to one with on.')
   }
+  if (options !== undefined) requireKnownOptions(options, JOIN_OPTIONS, 'join')
   const { per, within, atLeast } = options ?? {}
   if (per !== 'request' && per !== 'session')
     throw invalid(`join: per is ${JSON.stringify(per)}.`, "Use 'request' or 'session'.")
@@ -94,9 +100,12 @@ export function join<const Listed, const Options extends JoinOptions>(
 /** A list of event types, each once. @throws SPINE_AGENT_INVALID */
 export function checkTypes(what: string, types: readonly AnyEventType[]): void {
   const isList = Array.isArray(types)
-  const stranger = isList && types.some((type) => typeof type?.type !== 'string' || !isStandardSchema(type.schema))
-  if (!isList || stranger)
-    throw invalid(`${what} takes a list of what event() returned.`, `Write: ${what}([Priced, Checked], …).`)
+  const stranger = isList ? types.find((type) => !isEventType(type)) : types
+  if (!isList || types.some((type) => !isEventType(type)))
+    throw invalid(
+      `${what} takes a list of what event() returned.`,
+      fixOfImport(stranger, `It was given ${shown(stranger)}: write [Priced, Checked].`),
+    )
   if (types.length > limits.joinTypesMax) {
     throw new SpineError('SPINE_AGENT_INVALID', `${what} names ${types.length} event types.`, {
       value: types.length,

@@ -1,6 +1,7 @@
 /** The options `breaker` and `rate` of an agent, read and checked. */
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 
 export interface Breaker {
@@ -12,6 +13,8 @@ export interface Breaker {
   readonly cooldown?: Duration
 }
 
+const BREAKER_OPTIONS = optionNames<Breaker>({ failures: true, within: true, cooldown: true })
+
 export interface Rate {
   /** Attempts that may start in any window of `per`. 1 to 10,000. */
   readonly limit: number
@@ -20,6 +23,8 @@ export interface Rate {
   /** Counts apart for each text that it returns: `(evt) => evt.data.customer`. Default: one count for all. */
   readonly key?: unknown
 }
+
+const RATE_OPTIONS = optionNames<Rate>({ limit: true, per: true, key: true })
 
 /** As they are registered: coordination/breakers.ts and rates.ts read them there. */
 interface BreakerOptions {
@@ -59,7 +64,7 @@ export function protectionOf(
 }
 
 function breakerOf(breaker: Breaker, what: string): BreakerOptions {
-  requireOptions(breaker, ['failures', 'within', 'cooldown'], `${what}: breaker`)
+  requireKnownOptions(breaker, BREAKER_OPTIONS, `${what}: breaker`)
   const { failures = 5, within = '1m', cooldown = '30s' } = breaker
   requireCount(failures, limits.breakerFailuresMax, `${what}: breaker.failures`)
   return {
@@ -70,7 +75,7 @@ function breakerOf(breaker: Breaker, what: string): BreakerOptions {
 }
 
 function rateOf(rate: Rate, what: string): RateOptions {
-  requireOptions(rate, ['limit', 'per', 'key'], `${what}: rate`)
+  requireKnownOptions(rate, RATE_OPTIONS, `${what}: rate`)
   requireCount(rate.limit, limits.rateStartsMax, `${what}: rate.limit`)
   if (rate.key !== undefined && typeof rate.key !== 'function')
     throw new SpineError('SPINE_AGENT_INVALID', `${what}: rate.key is not a function.`, {
@@ -78,16 +83,6 @@ function rateOf(rate: Rate, what: string): RateOptions {
       fix: 'Write key: (evt) => evt.data.customer.',
     })
   return { limit: rate.limit, perMs: requireTime(rate.per, `${what}: rate.per`, limits.ratePerMsMax) }
-}
-
-function requireOptions(given: unknown, names: readonly string[], what: string): void {
-  const stranger = typeof given === 'object' && given !== null ? Object.keys(given).find((n) => !names.includes(n)) : ''
-  if (stranger === undefined) return
-  throw new SpineError(
-    'SPINE_AGENT_INVALID',
-    stranger === '' ? `${what} is no object.` : `${what} has no option '${stranger}'.`,
-    { value: given, fix: `It takes { ${names.join(', ')} }.` },
-  )
 }
 
 function requireCount(value: unknown, max: number, what: string): void {

@@ -82,7 +82,7 @@ export const CATALOGUE = {
     command: 'text', cost: 'amounts?', plain: 'flag?', ...stand,
   }),
   'spine.step.recorded': fact('A step or another journaled call of the run ended with a value or an error.', {
-    command: 'text', value: 'json?', error: 'failure?', generation: 'number?', keep: 'flag?', spent: 'amounts?', reserved: 'number?', unmeasured: 'failure?', ...stand,
+    command: 'text', value: 'json?', error: 'failure?', generation: 'number?', keep: 'flag?', spent: 'amounts?', reserved: 'number?', unmeasured: 'failure?', events: 'texts?', ...stand,
   }),
   'spine.call.requested': fact('Directed work for an agent, asked for by the run, or by a caller outside.', {
     target: 'text', input: 'json', command: 'text?', budget: 'amounts?', ...stand,

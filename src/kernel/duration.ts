@@ -1,4 +1,5 @@
 import { SpineError } from './errors.ts'
+import { shown } from './shown.ts'
 
 /** `'30s'`, `'500ms'`, `'5m'`, `'2h'`, `'3d'`, or a number of milliseconds. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
@@ -25,10 +26,4 @@ export function durationMs(duration: unknown, option: string): number {
 function parseText(duration: unknown): number {
   const match = typeof duration === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration.trim()) : null
   return match ? Number(match[1]) * (UNIT_MS[match[2] as string] as number) : Number.NaN
-}
-
-/** Never throws, whatever it is given: JSON knows neither NaN nor a bigint nor a cycle. */
-function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
-  return typeof value === 'number' || typeof value === 'bigint' ? `${value}` : `a value of type ${typeof value}`
 }

@@ -60,7 +60,7 @@ export const ERROR_TABLE = {
   SPINE_LOG_FULL: fact(507, false, 'The disk or the configured size limit of the log is full.'),
   SPINE_LOG_NEWER: fact(409, false, 'The log was written by a newer version of Event Spine.'),
   SPINE_NO_SQLITE: fact(500, false, 'No usable SQLite driver was found.'),
-  SPINE_OPTION_INVALID: fact(400, false, 'An option has a value outside its bounds.'),
+  SPINE_OPTION_INVALID: fact(400, false, 'An option does not exist, or has a value outside its bounds.'),
   SPINE_PAYLOAD_NOT_JSON: fact(400, false, 'A value cannot be stored as JSON without changing it.'),
   SPINE_PAYLOAD_TOO_DEEP: fact(400, false, 'A value is nested more deeply than the limit.'),
   SPINE_PAYLOAD_TOO_LARGE: fact(413, false, 'A value is larger than the limit.'),

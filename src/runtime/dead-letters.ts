@@ -4,6 +4,7 @@ import type { AgentState, DeadLetterState } from '../coordination/state.ts'
 import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord, RecordHeader } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import { fact } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
@@ -31,6 +32,12 @@ export interface DeadLetterDetail extends DeadLetter {
   readonly joined: readonly SpineEvent[]
 }
 
+interface LetterFilter {
+  readonly request?: string
+  readonly agent?: string
+}
+const LETTER_FILTER = optionNames<LetterFilter>({ request: true, agent: true })
+
 export class DeadLetters {
   readonly #runtime: Runtime
 
@@ -38,7 +45,8 @@ export class DeadLetters {
     this.#runtime = runtime
   }
 
-  async list(filter: { readonly request?: string; readonly agent?: string } = {}): Promise<readonly DeadLetter[]> {
+  async list(filter: LetterFilter = {}): Promise<readonly DeadLetter[]> {
+    requireKnownOptions(filter, LETTER_FILTER, 'deadLetters.list')
     const letters: DeadLetter[] = []
     for (const [id, letter] of this.#runtime.state.deadLetters) {
       const agent = this.#agentOf(letter)

@@ -7,12 +7,13 @@
  * A branch has settled here exactly when the fold counted it: outcomes are released in the order of the log, those of
  * branches before that of their gather. So a replay puts the same value together.
  */
-import type { GatherOptions, MissingBranch } from '../agent/gather.ts'
+import { GATHER_OPTIONS, type GatherOptions, type MissingBranch } from '../agent/gather.ts'
 import { type GatherRule, isPlain, isReached, type OnLate } from '../coordination/gather.ts'
 import type { Failure, SystemType } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import type { Lateness } from './branches.ts'
 import { errorOf } from './failure.ts'
@@ -40,6 +41,7 @@ export function planGather(branches: unknown, options: GatherOptions, agent: str
       fix: 'Pass an object or an array of branches.',
     })
   }
+  requireKnownOptions(options, GATHER_OPTIONS, `A ${what}`)
   const isArray = Array.isArray(branches)
   const list = Object.entries(branches).map(([key, given]) => ({ key, given: given as unknown }))
   if (list.length > limits.branchesMax) {

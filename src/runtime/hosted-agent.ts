@@ -17,6 +17,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { DEFAULT_POOL } from './pool.ts'
+import { requireAgent } from './require-agent.ts'
 
 /** An agent whose code this process runs, with its options read once. */
 export interface HostedAgent {
@@ -76,7 +77,10 @@ export class HostedAgents {
 
   /** @throws SPINE_AGENT_INVALID when two share a name and a version. */
   constructor(agents: readonly AnyAgent[]) {
-    for (const agent of agents) this.add(hostAgent(agent))
+    for (const [place, agent] of agents.entries()) {
+      requireAgent(agent, `createSpine: agents[${place}]`)
+      this.add(hostAgent(agent))
+    }
   }
 
   add(agent: HostedAgent): void {

@@ -1,6 +1,7 @@
 import type { Failure, SystemData } from '../event/catalogue.ts'
 import { eventId, type LogRecord } from '../event/record.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { type BranchValue, decodeBranchValue } from './branch-value.ts'
 import type { Command, WaitCommand } from './command.ts'
 import { errorOf } from './failure.ts'
 import { routedTarget } from './route-command.ts'
@@ -22,8 +23,9 @@ export function outcomeOf(
 }
 
 function outcomeOfStep(command: Command, record: LogRecord): { readonly value: unknown } | { readonly error: Error } {
-  const { value, error } = record.data as unknown as SystemData<'spine.step.recorded'>
+  const { value, error, events } = record.data as unknown as SystemData<'spine.step.recorded'>
   if (error !== undefined) return { error: errorOf(error) }
+  if (command.kind === 'branch') return { value: decodeBranchValue({ value, events } as Partial<BranchValue>) }
   if (command.kind !== 'publish') return { value }
   // The published event is the neighbour before the record that journals it, in the same commit.
   const sequence = record.sequence - 1

@@ -6,8 +6,8 @@ import type { NewRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Priority } from '../event/priority.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { encodeJson, type Json } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
+import { type BranchValue, encodeBranchValue } from './branch-value.ts'
 import { ownName } from './branches.ts'
 import type { BranchCommand, Command, StepCommand, WaitCommand } from './command.ts'
 import { headerNow } from './execution.ts'
@@ -323,13 +323,10 @@ async function execute(run: Run, id: string, command: StepCommand, maybeDone: bo
 
 /** When the function of a branch ends, so does its command; unless the branch is late, or the run is over. */
 async function followBranch(run: Run, id: string, { work, isWanted }: BranchCommand): Promise<void> {
-  let outcome: { readonly value?: Json } | { readonly error: Failure }
+  let outcome: Partial<BranchValue> | { readonly error: Failure }
   try {
     const value = await work
-    outcome =
-      value === undefined
-        ? {}
-        : { value: encodeJson(value, `branch '${id}' of ${run.agent.name}`, limits.stepResultBytesMax).value }
+    outcome = value === undefined ? {} : encodeBranchValue(value, `branch '${id}' of ${run.agent.name}`)
   } catch (error) {
     outcome = { error: failureOf(error) }
   }

@@ -1,6 +1,7 @@
 /** The way in for users: checks, encodes, gives ids, and appends. */
 import type { AnyAgent } from '../agent/agent.ts'
 import type { AnyEventType, InputOf } from '../agent/event-type.ts'
+import { requireEventType } from '../agent/require-event-type.ts'
 import type { AppendOutcome, Guard, IdempotencyKey } from '../engine/engine.ts'
 import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import { isCatalogued } from '../event/catalogue.ts'
@@ -10,10 +11,13 @@ import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { createUuid } from '../kernel/ids.ts'
 import { canonicalJson, type Json } from '../kernel/json.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import { nearest } from '../kernel/nearest.ts'
+import { shown } from '../kernel/shown.ts'
 import { fingerprint } from './fingerprint.ts'
 import { givenPriority, writtenPriority } from './given-priority.ts'
+import { keyReused } from './key-reused.ts'
 import { LANE_HEAD } from './lane.ts'
 import { queueFull } from './queue-full.ts'
 import { fact, record } from './record-draft.ts'
@@ -42,6 +46,17 @@ export interface PublishOptions {
   readonly cause?: number
 }
 
+const PUBLISH_OPTIONS = optionNames<PublishOptions>({
+  session: true,
+  partition: true,
+  idempotencyKey: true,
+  deadline: true,
+  priority: true,
+  delay: true,
+  budget: true,
+  cause: true,
+})
+
 export interface Published {
   readonly id: string
   readonly sequence: number
@@ -59,6 +74,16 @@ export interface Message {
 }
 
 export type StartOptions = Omit<PublishOptions, 'cause'>
+const START_OPTIONS = new Set([...PUBLISH_OPTIONS].filter((name) => name !== 'cause'))
+const MESSAGE_PARTS = optionNames<Message>({ type: true, data: true, options: true })
+const ATOMIC_OPTION = optionNames<AtomicOption>({ atomic: true })
+
+export interface AtomicOption {
+  /** All in one commit, or none; at most 256. Default false. */
+  readonly atomic?: boolean
+}
+
+const NO_OPTIONS = {}
 
 interface Draft {
   readonly record: NewRecord
@@ -81,13 +106,25 @@ export class Publisher {
     return this.#append(draft)
   }
 
-  async publishAll(messages: readonly Message[], atomic: boolean): Promise<readonly Published[]> {
+  async publishAll(messages: readonly Message[], options: AtomicOption = NO_OPTIONS): Promise<readonly Published[]> {
+    requireKnownOptions(options, ATOMIC_OPTION, 'publishAll')
+    const atomic = options.atomic === true
+    if (!Array.isArray(messages)) {
+      throw new SpineError('SPINE_OPTION_INVALID', `publishAll was given ${shown(messages)} instead of a list.`, {
+        value: messages,
+        fix: 'Pass [message(Inquiry, data), …].',
+      })
+    }
     if (atomic && messages.length > limits.emitsMax) {
       throw new SpineError('SPINE_COMMIT_TOO_LARGE', `${messages.length} events cannot be published atomically.`, {
         value: messages.length,
         limit: limits.emitsMax,
         fix: 'Publish in smaller batches, or without atomic.',
       })
+    }
+    for (const [place, one] of messages.entries()) {
+      requireEventType(one?.type, `publishAll: message ${place}`)
+      requireKnownOptions(one, MESSAGE_PARTS, `publishAll: message ${place}`)
     }
     // All are checked before the first is appended: one bad event in a list must not leave half of it on the log.
     const drafts = await Promise.all(messages.map((message) => this.#draft(message)))
@@ -97,7 +134,8 @@ export class Publisher {
 
   /** Directed work from outside: the root of a request of its own. */
   async start(target: AnyAgent, input: unknown, options: StartOptions): Promise<Published> {
-    const schema = requireDirected(target)
+    const schema = requireDirected(target, 'start')
+    requireKnownOptions(options, START_OPTIONS, `start '${target.name}'`)
     this.#runtime.requireRegistered(target.name)
     const encoded = await validate(schema, input, `input of '${target.name}'`)
     const header = this.#rootHeader(options)
@@ -123,8 +161,9 @@ export class Publisher {
     return this.#published(draft, outcome, 0)
   }
 
-  async #draft({ type, data, options = {} }: Message): Promise<Draft> {
+  async #draft({ type, data, options = NO_OPTIONS }: Message): Promise<Draft> {
     this.#requireType(type)
+    if (options !== NO_OPTIONS) requireKnownOptions(options, PUBLISH_OPTIONS, `publish '${type.type}'`)
     const checked = validateSoon(type.schema, data, type.type)
     const encoded = checked instanceof Promise ? await checked : checked
     const { header, guards } = await this.#header(options)
@@ -149,12 +188,7 @@ export class Publisher {
   }
 
   #requireType(type: AnyEventType): void {
-    if (typeof type?.type !== 'string' || type.schema === undefined) {
-      throw new SpineError('SPINE_EVENT_INVALID', `publish was given ${JSON.stringify(type)} for a type of event.`, {
-        value: type,
-        fix: "Pass what event('noun.happened', schema) returned.",
-      })
-    }
+    requireEventType(type, 'publish')
     if (isCatalogued(type.type)) {
       throw new SpineError('SPINE_EVENT_INVALID', `'${type.type}' is written by Event Spine alone.`, {
         value: type.type,
@@ -279,17 +313,7 @@ export class Publisher {
         fix: 'Publish without cause to start a new request.',
       })
     }
-    if (outcome.status === 'key-reused') {
-      throw new SpineError(
-        'SPINE_KEY_REUSED',
-        `The idempotency key '${draft.key?.name}' stands for other data already (record ${outcome.first}).`,
-        {
-          value: draft.key?.name,
-          limit: outcome.first,
-          fix: 'Use a key of its own for each thing that you publish.',
-        },
-      )
-    }
+    if (outcome.status === 'key-reused') throw keyReused(draft.key?.name, outcome.first)
     const duplicate = outcome.status === 'duplicate'
     const sequence = outcome.first + index
     const { request, session, hops } = duplicate ? await this.#runtime.records.get(sequence) : draft.record

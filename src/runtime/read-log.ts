@@ -5,11 +5,13 @@
  *     the state that it led to.
  */
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
+import { requireEventType } from '../agent/require-event-type.ts'
 import type { ReadQuery } from '../engine/engine.ts'
 import type { LogRecord } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/json.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import { includes } from '../kernel/merge-patch.ts'
 import type { Runtime } from './runtime.ts'
@@ -37,7 +39,19 @@ export interface WaitOptions<Match = { readonly [key: string]: Json }> {
   readonly after?: number
 }
 
+const LOG_QUERY = optionNames<LogQuery>({
+  after: true,
+  limit: true,
+  session: true,
+  request: true,
+  types: true,
+  agent: true,
+  backwards: true,
+})
+const WAIT_OPTIONS = optionNames<WaitOptions>({ within: true, request: true, session: true, match: true, after: true })
+
 export async function* readLog(runtime: Runtime, query: LogQuery = {}): AsyncIterableIterator<LogRecord> {
+  requireKnownOptions(query, LOG_QUERY, 'log.read')
   const { limit = Number.POSITIVE_INFINITY, after: from, ...conditions } = query
   checkPosition(from, 'after')
   if (limit !== Number.POSITIVE_INFINITY) checkPosition(limit, 'limit')
@@ -72,7 +86,9 @@ export async function waitForEvent(
   type: AnyEventType,
   options: WaitOptions,
 ): Promise<SpineEvent | undefined> {
-  const withinMs = durationMs(options.within, 'waitFor: within')
+  requireEventType(type, 'waitFor')
+  if (options !== undefined) requireKnownOptions(options, WAIT_OPTIONS, 'waitFor')
+  const withinMs = durationMs(options?.within, 'waitFor: within')
   const query: ReadQuery = {
     types: [type.type],
     limit: limits.readRecordsMax,

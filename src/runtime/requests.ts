@@ -2,16 +2,22 @@
 import type { SpineEvent } from '../agent/event-type.ts'
 import { type Row, STATUS } from '../coordination/delivery-table.ts'
 import { type AgentState, deliveryId } from '../coordination/state.ts'
+import type { IdempotencyKey } from '../engine/engine.ts'
 import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import { PRIORITIES, type Priority } from '../event/priority.ts'
 import { isSystemType, type LogRecord } from '../event/record.ts'
 import type { Duration } from '../kernel/duration.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { canonicalJson } from '../kernel/json.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
+import { fingerprint } from './fingerprint.ts'
 import { givenPriority } from './given-priority.ts'
+import { keyReused } from './key-reused.ts'
 import { fact, rowHeader } from './record-draft.ts'
 import { RequestRests } from './request-rests.ts'
+import { requireId } from './require-id.ts'
 import type { Runtime } from './runtime.ts'
 import { asStored, toEvent } from './to-event.ts'
 import { type Waiting, waitingOf } from './waiting.ts'
@@ -38,6 +44,11 @@ export interface RequestInfo extends Settled {
   readonly event: SpineEvent
   readonly deadline: Date | undefined
 }
+
+interface RaiseOptions {
+  readonly idempotencyKey?: string
+}
+const RAISE_OPTIONS = optionNames<RaiseOptions>({ idempotencyKey: true })
 
 export class Requests {
   readonly #runtime: Runtime
@@ -94,12 +105,21 @@ export class Requests {
     })
   }
 
-  async raiseBudget(id: string, amounts: Amounts, why: string | undefined): Promise<void> {
+  async raiseBudget(
+    id: string,
+    amounts: Amounts,
+    why: string | undefined,
+    options: RaiseOptions | undefined,
+  ): Promise<void> {
+    if (options !== undefined) requireKnownOptions(options, RAISE_OPTIONS, 'raiseBudget')
     const given = givenAmounts(amounts, 'raiseBudget')
     const { session, key, sequence, hops } = await this.#root(id)
     const header = { time: this.#runtime.clock.now(), session, request: id, key, cause: sequence, hops }
     const data = { amounts: given, ...(why === undefined ? {} : { why: String(why) }) }
-    await this.#runtime.append({ records: [fact('spine.budget.raised', header, data)] })
+    const once = raiseKey(id, given, options?.idempotencyKey)
+    const records = [fact('spine.budget.raised', header, data)]
+    const outcome = await this.#runtime.append(once === undefined ? { records } : { records, key: once })
+    if (outcome.status === 'key-reused') throw keyReused(once?.name, outcome.first)
   }
 
   /** A request with nothing open has no class. */
@@ -194,6 +214,13 @@ export class Requests {
       fix: "Pass the 'request' that publish or start returned.",
     })
   }
+}
+
+/** The reason is not part of what is done. */
+function raiseKey(request: string, amounts: Amounts, name: string | undefined): IdempotencyKey | undefined {
+  if (name === undefined) return undefined
+  requireId(name, 'idempotencyKey')
+  return { scope: `raiseBudget ${request}`, name, print: fingerprint(canonicalJson({ ...amounts })) }
 }
 
 function missingPriority(): SpineError {

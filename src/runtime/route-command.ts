@@ -46,7 +46,7 @@ export function routeCommand(what: string, given: unknown, written: unknown): Ro
   const predicates: RouteCommand['predicates'][number][] = []
   const rules = written.map((rule: unknown, at) => {
     const [kind, target] = readRule(what, rule, at)
-    requireDirected(target)
+    requireDirected(target, `Rule ${at} of ${what}`)
     if (!targets.has(target.name)) targets.set(target.name, target)
     const { atLeast, when } = rule as { readonly atLeast?: number; readonly when?: (value: unknown) => unknown }
     predicates.push(when)

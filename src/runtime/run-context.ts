@@ -1,26 +1,32 @@
 /** The `ctx` of one attempt: checks what a handler asks for and passes it to the run. */
 import type { AnyAgent } from '../agent/agent.ts'
 import { retryPolicy } from '../agent/agent.ts'
-import type {
-  CallOptions,
-  Context,
-  EmitOptions,
-  Handoff,
-  SessionHandle,
-  WaitForOptions,
-  StepContext,
-  StepOptions,
+import {
+  CALL_OPTIONS,
+  type CallOptions,
+  type Context,
+  EMIT_OPTIONS,
+  type EmitOptions,
+  type Handoff,
+  type SessionHandle,
+  STEP_OPTIONS,
+  type StepContext,
+  type StepOptions,
+  type WaitForOptions,
 } from '../agent/context.ts'
 import type { AnyEventType, SpineEvent } from '../agent/event-type.ts'
 import type { GatherOptions } from '../agent/gather.ts'
+import { requireEventType } from '../agent/require-event-type.ts'
 import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import type { NewRecord, RecordHeader } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { type Encoded, encodeJson, type Json } from '../kernel/json.ts'
+import { requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import { mergePatch } from '../kernel/merge-patch.ts'
 import { type Random, seededRandom } from '../kernel/random.ts'
+import { shown } from '../kernel/shown.ts'
 import { askGather } from './ask-gather.ts'
 import type { Branches } from './branches.ts'
 import type { Command } from './command.ts'
@@ -87,6 +93,7 @@ interface Taken {
   readonly last: Map<string, number>
 }
 
+const NO_OPTIONS = {}
 const NO_HANDOFFS: Intentions['handoffs'] = new Map()
 const STEP_RETRY_DEFAULT = { attempts: 1, backoff: '500ms..1m' }
 
@@ -126,7 +133,11 @@ export class RunContext {
     return this.#random
   }
 
-  async step(name: string, run: (step: StepContext) => unknown, options: StepOptions<never> = {}): Promise<unknown> {
+  async step(
+    name: string,
+    run: (step: StepContext) => unknown,
+    options: StepOptions<never> = NO_OPTIONS,
+  ): Promise<unknown> {
     const what = `step '${name}' of ${this.attempt.agent.name}`
     if (typeof name !== 'string' || name === '' || name.startsWith('@') || name.length > limits.nameCharactersMax) {
       throw new SpineError(
@@ -138,6 +149,13 @@ export class RunContext {
           fix: "A step's name is a text of at most 128 characters that does not begin with '@'.",
         },
       )
+    }
+    if (options !== NO_OPTIONS) requireKnownOptions(options, STEP_OPTIONS, what)
+    if (typeof run !== 'function') {
+      throw new SpineError('SPINE_OPTION_INVALID', `${what} was given ${shown(run)} instead of a function.`, {
+        value: run,
+        fix: 'Write ({ signal }) => model.ask(text, { signal }): the step calls it, and not again once it is recorded.',
+      })
     }
     return this.attempt.ask(
       name,
@@ -174,7 +192,7 @@ export class RunContext {
 
   emit(type: AnyEventType, data: unknown, options?: EmitOptions): void {
     if (this.#isTooLate(`emitted '${type?.type}'`)) return
-    this.#requireDeclared(type)
+    this.#requireDeclared(type, 'emit')
     this.#requireHop(`emit '${type.type}'`)
     if (this.#events.length >= limits.emitsMax) {
       throw new SpineError(
@@ -188,15 +206,15 @@ export class RunContext {
     }
     const encoded = validateNow(type.schema, data, type.type)
     this.#requireNewWork(type.type, encoded)
-    this.#events.push({ type, data: encoded, options: checkPlace(options) })
+    this.#events.push({ type, data: encoded, options: checkPlace(options, type.type) })
   }
 
   async publish(type: AnyEventType, data: unknown, options?: EmitOptions): Promise<{ sequence: number; id: string }> {
-    this.#requireDeclared(type)
+    this.#requireDeclared(type, 'publish')
     this.#requireHop(`publish '${type.type}'`)
     const encoded = validateNow(type.schema, data, type.type)
     this.#requireNewWork(type.type, encoded)
-    const place = checkPlace(options)
+    const place = checkPlace(options, type.type)
     const event = (time: number) => eventRecord(this.attempt.header, type, encoded, place, time)
     return (await this.attempt.ask(`@publish ${type.type}`, { kind: 'publish', event }, false)) as {
       sequence: number
@@ -204,17 +222,20 @@ export class RunContext {
     }
   }
 
-  async call(target: AnyAgent, input: unknown, options: CallOptions = {}): Promise<unknown> {
-    const encoded = directedInput(target, input)
+  async call(target: AnyAgent, input: unknown, options: CallOptions = NO_OPTIONS): Promise<unknown> {
+    const encoded = directedInput(target, input, `ctx.call of ${this.attempt.agent.name}`)
     this.#requireHop(`call '${target.name}'`)
     this.#requireNewWork(target.name, encoded)
+    if (options !== NO_OPTIONS) requireKnownOptions(options, CALL_OPTIONS, `call '${target.name}'`)
+    const { session } = options
+    if (session !== undefined) requireId(session, 'session')
     return this.attempt.ask(
       `@call ${target.name}`,
       {
         kind: 'call',
         target: target.name,
         input: encoded,
-        session: checkPlace(options)?.session,
+        session,
         priority: givenPriority(options.priority, `call '${target.name}'`),
         budget:
           options.budget === undefined ? undefined : givenAmounts(options.budget, `call '${target.name}': budget`),
@@ -226,8 +247,8 @@ export class RunContext {
   }
 
   handoff(target: AnyAgent, input: unknown): Handoff<never> {
+    const encoded = directedInput(target, input, `ctx.handoff of ${this.attempt.agent.name}`)
     this.#requireHop(`hand off to '${target.name}'`)
-    const encoded = directedInput(target, input)
     this.#requireNewWork(target.name, encoded)
     const handoff: Handoff<never> = Object.freeze({ kind: 'handoff', target: target.name })
     this.#handoffs ??= new Map()
@@ -320,9 +341,10 @@ export class RunContext {
     if (own.length > 0) throw schemaError(own, what)
   }
 
-  #requireDeclared(type: AnyEventType): void {
+  #requireDeclared(type: AnyEventType, what: 'emit' | 'publish'): void {
     const { agent } = this.attempt
-    if (agent.emits.has(type.type)) return
+    if (agent.emits.has(type?.type)) return
+    requireEventType(type, `ctx.${what} of ${agent.name}`)
     throw new SpineError('SPINE_EMIT_UNDECLARED', `${agent.name} emits '${type.type}' without declaring it.`, {
       value: type.type,
       limit: [...agent.emits],
@@ -362,13 +384,17 @@ export function eventRecord(
   return record(type.type, following(header, time, options?.session, options?.key, version, due), data)
 }
 
-function checkPlace<Options extends EmitOptions>(options: Options | undefined): Options | undefined {
-  for (const name of ['session', 'key'] as const) if (options?.[name] !== undefined) requireId(options[name], name)
-  if (options?.delay !== undefined) durationMs(options.delay, 'delay')
+function checkPlace(options: EmitOptions | undefined, type: string): EmitOptions | undefined {
+  if (options === undefined) return options
+  requireKnownOptions(options, EMIT_OPTIONS, `event '${type}'`)
+  const { session, key, delay } = options
+  if (session !== undefined) requireId(session, 'session')
+  if (key !== undefined) requireId(key, 'key')
+  if (delay !== undefined) durationMs(delay, 'delay')
   return options
 }
 
 /** Input of directed work, validated by the target's schema. @throws SPINE_AGENT_INVALID for an agent that reacts. */
-export function directedInput(target: AnyAgent, input: unknown): Encoded {
-  return validateNow(requireDirected(target), input, `input of '${target.name}'`)
+export function directedInput(target: AnyAgent, input: unknown, what: string): Encoded {
+  return validateNow(requireDirected(target, what), input, `input of '${target.name}'`)
 }

@@ -3,6 +3,7 @@
  *
  * Job: the records of it. Not its job: the arithmetic (`coordination/budgets.ts`), when a step runs (`perform-commands.ts`).
  */
+import { STEP_COST } from '../agent/context.ts'
 import { remainingOf, runningLow, type Shortage, shortageOf } from '../coordination/budgets.ts'
 import { type Amounts, givenAmounts } from '../event/amounts.ts'
 import type { Failure } from '../event/catalogue.ts'
@@ -10,6 +11,7 @@ import type { NewRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/json.ts'
+import { requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import { chargeName } from './charges-on-the-way.ts'
 import type { StepCommand } from './command.ts'
@@ -32,6 +34,7 @@ interface Measured {
 
 /** @throws SPINE_BUDGET_INVALID */
 export function stepCost(cost: unknown, what: string): StepCost {
+  if (typeof cost === 'object' && cost !== null) requireKnownOptions(cost, STEP_COST, `${what}: cost`)
   const { estimate, actual } = (cost ?? {}) as { readonly estimate?: unknown; readonly actual?: unknown }
   if (actual !== undefined && typeof actual !== 'function') {
     throw new SpineError('SPINE_BUDGET_INVALID', `${what}: 'actual' of its cost is no function.`, {

@@ -1,8 +1,10 @@
-import type { WaitForOptions } from '../agent/context.ts'
-import { type AnyEventType, isStandardSchema } from '../agent/event-type.ts'
+import { WAIT_FOR_OPTIONS, type WaitForOptions } from '../agent/context.ts'
+import type { AnyEventType } from '../agent/event-type.ts'
+import { requireEventType } from '../agent/require-event-type.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { encodeJson, type Json } from '../kernel/json.ts'
+import { requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import type { WaitCommand } from './command.ts'
 
@@ -12,12 +14,8 @@ export function waitCommand(
   options: WaitForOptions,
   what: string,
 ): Omit<WaitCommand, 'after' | 'others'> {
-  if (typeof type?.type !== 'string' || !isStandardSchema(type.schema)) {
-    throw new SpineError('SPINE_EVENT_INVALID', `A ${what} was given no type of event.`, {
-      value: type,
-      fix: "Pass what event('noun.happened', schema) returned.",
-    })
-  }
+  requireEventType(type, `A ${what}`)
+  if (options !== undefined) requireKnownOptions(options, WAIT_FOR_OPTIONS, `A ${what}`)
   return {
     kind: 'wait',
     type,

@@ -5,6 +5,7 @@ import type { Priority } from '../event/priority.ts'
 import type { LogRecord } from '../event/record.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
 import { callFailed } from './outcome.ts'
 import type { Published } from './publisher.ts'
@@ -31,9 +32,12 @@ export interface WorkHandle<Reply> {
   setPriority(priority: Priority, why?: string): Promise<void>
 }
 
+const RESULT_OPTIONS = optionNames<{ readonly within?: Duration }>({ within: true })
+
 const ENDS = [
   'spine.delivery.completed',
   'spine.delivery.skipped',
+  'spine.delivery.superseded',
   'spine.delivery.cancelled',
   'spine.delivery.expired',
   'spine.delivery.dead',
@@ -56,6 +60,7 @@ export function workHandle(
     setPriority: (priority, why) => requests.setPriority(request, priority, why),
     events: () => requests.events(request),
     async result(options = {}) {
+      requireKnownOptions(options, RESULT_OPTIONS, 'result')
       const withinMs = durationMs(options.within ?? '60s', 'result: within')
       const ended = isOpen(runtime, request, sequence)
         ? await nextEnd(runtime, (mark) => mark.call === sequence, withinMs)

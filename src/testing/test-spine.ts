@@ -10,13 +10,14 @@ import type { AnyAgent, AnyOptions, AnyHandler, Handler } from '../agent/agent.t
 import type { AnyEventType, EventOf, SpineEvent } from '../agent/event-type.ts'
 import { type Duration, durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
+import { optionNames } from '../kernel/known-options.ts'
 import { seededRandom } from '../kernel/random.ts'
 import type { StepContext } from '../agent/context.ts'
 import { hostAgent } from '../runtime/hosted-agent.ts'
 import type { Interception, StepFunction } from '../runtime/run-host.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { toEvent } from '../runtime/to-event.ts'
-import type { Spine, SpineOptions } from '../spine.ts'
+import { checkSpineOptions, type Spine, type SpineOptions } from '../spine.ts'
 import { type AppendFault, nextTurn, SimulatedLog } from './simulated-log.ts'
 import { SimulatedProcess } from './simulated-process.ts'
 import { VirtualClock } from './virtual-clock.ts'
@@ -30,6 +31,8 @@ export interface TestSpineOptions extends Omit<SpineOptions, 'engine' | 'clock' 
   /** Seed of ids and jitter. Default `'test'`. */
   readonly seed?: string
 }
+
+const TEST_SPINE_OPTIONS = optionNames<TestSpineOptions>({ agents: true, pools: true, replay: true, seed: true })
 
 /** A `Spine` that outlives the crashes of its process: what waits on it goes on when the process is back. */
 export interface TestSpine extends Spine {
@@ -75,6 +78,7 @@ const QUIET_TURNS = 3
  * await spine.close()
  */
 export async function testSpine(options: TestSpineOptions): Promise<TestSpine> {
+  checkSpineOptions(options, 'testSpine', TEST_SPINE_OPTIONS)
   const world = new TestWorld(options, () => 'none')
   await world.start()
   return world.spine
@@ -135,11 +139,12 @@ export class TestWorld {
         // On a turn of its own: the process dies in the middle of a call, which must not return into a new one.
         onKilled: () => void this.crash().catch(() => undefined),
       })
-      const agents = [...this.#options.agents, ...this.#references.values()]
+      const { replay, seed, ...spineOptions } = this.#options
+      const agents = [...spineOptions.agents, ...this.#references.values()]
       try {
         const starting = SimulatedProcess.start(
           {
-            ...this.#options,
+            ...spineOptions,
             agents,
             engine,
             clock: this.clock,
@@ -327,7 +332,10 @@ export class TestWorld {
         get: (id) => persist((spine) => spine.requests.get(id)),
         cancel: (id, why) => persist((spine) => spine.requests.cancel(id, why)),
         setPriority: (id, priority, why) => persist((spine) => spine.requests.setPriority(id, priority, why)),
-        raiseBudget: (id, amounts, why) => persist((spine) => spine.requests.raiseBudget(id, amounts, why)),
+        raiseBudget: (id, amounts, why, options) => {
+          const all = keyed(options).options
+          return persist((spine) => spine.requests.raiseBudget(id, amounts, why, all))
+        },
         restart: (id, why) => persist((spine) => spine.requests.restart(id, why)),
       },
       deadLetters: {

@@ -131,6 +131,9 @@ describe('checkers', async () => {
   })
 
   const given = first('spine.budget.given')
+  const carving = records.find(
+    ({ type, data }) => type === 'spine.call.requested' && (data as { budget?: unknown }).budget !== undefined,
+  ) as LogRecord
   const corruptions: readonly [string, string, Partial<Evidence>][] = [
     ['a record is missing', 'I5', { records: without(completed) }],
     ['an acknowledged order is gone', 'I1', { records: numbered(without(placed)) }],
@@ -138,6 +141,16 @@ describe('checkers', async () => {
       'a step starts beyond the budget',
       'I20',
       { records: records.map((one) => (one.type === given.type ? { ...one, data: { amounts: { usd: 0.5 } } } : one)) },
+    ],
+    [
+      'a call takes more along than its caller has',
+      'I20',
+      { records: changed(carving, { data: { ...(carving.data as object), budget: { usd: 3.5 } } }) },
+    ],
+    [
+      'a call takes along what another one holds',
+      'I20',
+      { records: records.flatMap((one) => (one === carving ? [one, one, one, one] : [one])) },
     ],
     ['an order is there twice', 'I2', { records: numbered([...records, placed]) }],
     [

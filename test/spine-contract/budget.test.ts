@@ -84,6 +84,37 @@ describeOnEachEngine('budget', (world) => {
     ])
   })
 
+  it('is raised once by a key, however often it is asked for, also after a restart', async () => {
+    const worker = agent('worker', { on: Numbered }, async (_evt, ctx) => {
+      await ctx.step('paid', () => 1, cost(1.5))
+    })
+    const one = await world.open({ agents: [worker] })
+    const { request } = await one.publish(Numbered, { n: 0 }, { budget: { usd: 1 } })
+    const other = await one.publish(Numbered, { n: 1 }, { budget: { usd: 1 } })
+    await expect.poll(async () => (await one.requests.get(request)).waiting[0]?.why).toBe('budget exhausted')
+    const key = { idempotencyKey: 'payment 7' }
+    await Promise.all([1, 2, 3].map(() => one.requests.raiseBudget(request, { usd: 0.4, tokens: 5 }, 'worth it', key)))
+    await one.close()
+    const two = await world.open({ agents: [worker] })
+    await two.requests.raiseBudget(request, { tokens: 5, usd: 0.4 }, 'worth it, as was said', key)
+    const reused = two.requests.raiseBudget(request, { usd: 0.5 }, 'worth it', key)
+    await expect(reused).rejects.toMatchObject({ code: 'SPINE_KEY_REUSED', value: 'payment 7' })
+    await two.requests.raiseBudget(other.request, { usd: 0.5 }, 'a key is of one request', key)
+    expect((await two.settled(other.request)).status).toBe('done')
+    const raised = [
+      { amounts: { tokens: 5, usd: 0.4 }, why: 'worth it' },
+      { amounts: { usd: 0.5 }, why: 'a key is of one request' },
+    ]
+    expect(await recordsOf(two, 'spine.budget.raised')).toEqual(raised)
+    await expect(two.requests.raiseBudget(request, { usd: 1 }, '', { idempotencyKey: '' })).rejects.toMatchObject({
+      code: 'SPINE_OPTION_INVALID',
+    })
+    await expect(two.requests.raiseBudget(request, { usd: 1 }, '', { key: 'a' } as never)).rejects.toMatchObject({
+      code: 'SPINE_OPTION_INVALID',
+    })
+    expect((await two.requests.get(request)).waiting[0]?.why).toBe('budget exhausted')
+  })
+
   it('a hundred parallel steps never spend more than the limit', async () => {
     let ran = 0
     const worker = agent('worker', { on: Inquiry, emits: [Numbered] }, async (_evt, ctx) => {

@@ -13,6 +13,9 @@ const count = async (spine: Spine, type: string) => {
   return found
 }
 
+/** What comes at once on an idle machine. */
+const PATIENT = { timeout: 10_000 }
+
 describeOnEachEngine('bugs that peers had', (world) => {
   it('peer bug 1: a reply that comes before the caller has been suspended is not lost', async () => {
     const instant = agent('instant', { input: Question, output: Answer }, (evt) => ({ answer: evt.data.question }))
@@ -200,19 +203,19 @@ describeOnEachEngine('bugs that peers had', (world) => {
     },
   )
 
-  it('peer bug 14: an idle agent with a backlog is served within a second while another is flooded', async () => {
+  it('peer bug 14: an idle agent with a backlog is served at once after a restart, while another is flooded', async () => {
     const flood = world.isReplayed ? 400 : 3_000
-    const declared = (done: { flooded: number; idle: number; tookMs: number }, since = Date.now()) => [
+    const declared = (done: { flooded: number; idle: number; floodedBefore: number }) => [
       agent('flooded', { on: Numbered, order: 'none', concurrency: 8 }, async (_evt, ctx) => {
         await ctx.step('work', () => new Promise((resolve) => setTimeout(() => resolve(null), 5)))
         done.flooded++
       }),
       agent('idle', { on: Inquiry, order: 'none' }, async (_evt, ctx) => {
         await ctx.step('work', () => null)
-        if (++done.idle === 50) done.tookMs = Date.now() - since
+        if (++done.idle === 50) done.floodedBefore = done.flooded
       }),
     ]
-    const one = await world.open({ agents: declared({ flooded: 0, idle: 0, tookMs: 0 }) })
+    const one = await world.open({ agents: declared({ flooded: 0, idle: 0, floodedBefore: 0 }) })
     for (const name of ['flooded', 'idle']) await one.agents.pause(name)
     const numbers = Array.from({ length: flood }, (_, n) => ({ type: Numbered, data: { n } }))
     await one.publishAll(numbers)
@@ -221,12 +224,64 @@ describeOnEachEngine('bugs that peers had', (world) => {
     const two = await world.open({ agents: [] })
     for (const name of ['flooded', 'idle']) await two.agents.resume(name)
     await two.close()
-    const done = { flooded: 0, idle: 0, tookMs: 0 }
+    const done = { flooded: 0, idle: 0, floodedBefore: flood }
     const three = await world.open({ agents: declared(done) })
     for (const { request } of asked) expect((await three.settled(request)).status).toBe('done')
     expect(done.idle).toBeGreaterThanOrEqual(50)
-    expect(done.tookMs).toBeLessThan(1_000)
-    expect(done.flooded).toBeLessThan(flood)
+    // Counted, and not timed: on a busy machine both take longer.
+    expect(done.floodedBefore).toBeLessThan(flood / 4)
+  })
+
+  it('peer bug 21: after a newer turn, work for the key waits until the code of the superseded run has come to rest', async () => {
+    const gate = deferred()
+    const seen: string[] = []
+    const freshness = { newer: [Inquiry], then: 'cancel' } as const
+    const desk = agent('desk', { on: Inquiry, freshness, concurrency: 1 }, async (evt, ctx) => {
+      await ctx.step('book', async ({ signal }) => {
+        seen.push(`${evt.data.text} begins`)
+        if (evt.data.text === 'old') await gate.promise
+        seen.push(`${evt.data.text} ends, ${signal.aborted ? 'told to stop' : 'in peace'}`)
+      })
+    })
+    const spine = await world.open({ agents: [desk] })
+    const old = await spine.publish(Inquiry, { text: 'old' }, { session: 's' })
+    await expect.poll(() => seen, PATIENT).toEqual(['old begins'])
+    const next = await spine.publish(Inquiry, { text: 'new' }, { session: 's' })
+    const other = await spine.publish(Inquiry, { text: 'other' }, { session: 't' })
+    expect((await spine.settled(other.request)).status).toBe('done')
+    expect(await count(spine, 'spine.delivery.superseded')).toBe(1)
+    expect(await spine.settled(next.request, { within: 30 })).toMatchObject({
+      status: 'open',
+      waiting: [{ agent: 'desk', why: 'behind its key', detail: expect.stringContaining('stopped') }],
+    })
+    const before = ['old begins', 'other begins', 'other ends, in peace']
+    expect(seen).toEqual(before)
+    gate.resolve()
+    expect((await spine.settled(next.request)).status).toBe('done')
+    expect(seen).toEqual([...before, 'old ends, told to stop', 'new begins', 'new ends, in peace'])
+    expect((await spine.settled(old.request)).status).toBe('done')
+  })
+
+  it('peer bug 21: work that is started again by its key after a newer turn has superseded it is the same, and not done again', async () => {
+    let entered = 0
+    const freshness = { newer: [Inquiry], then: 'cancel' } as const
+    const desk = agent('desk', { input: Question, output: Answer, freshness }, async (_evt, ctx) => {
+      await ctx.step('enter', () => void entered++)
+      await ctx.sleep('1h')
+      return { answer: 'late' }
+    })
+    const spine = await world.open({ agents: [desk] })
+    const options = { session: 's', idempotencyKey: 'ask once' }
+    const first = await spine.start(desk, { question: 'when?' }, options)
+    await expect.poll(() => entered, PATIENT).toBe(1)
+    await spine.publish(Inquiry, { text: 'forget it' }, { session: 's' })
+    const superseded = { code: 'SPINE_CALL_FAILED', cause: { code: 'SPINE_SUPERSEDED' } }
+    await expect(first.result()).rejects.toMatchObject(superseded)
+    const again = await spine.start(desk, { question: 'when?' }, options)
+    expect(again).toMatchObject({ request: first.request, sequence: first.sequence, duplicate: true })
+    await expect(again.result({ within: '5s' })).rejects.toMatchObject(superseded)
+    expect(entered).toBe(1)
+    expect(await count(spine, 'spine.call.requested')).toBe(1)
   })
 
   it('peer bug 9: thousands of steps in parallel', async () => {

@@ -13,6 +13,9 @@ const Reacting = agent('reacting', { on: Inquiry })
 const answering = (target: typeof Auto | typeof Expert | typeof Human) =>
   (target as typeof Auto).handle(async () => ({ answer: target.name }))
 
+/** What comes at once on an idle machine. */
+const PATIENT = { timeout: 10_000 }
+
 describeOnEachEngine('ctx.route', (world) => {
   const deskBy = (answers: string[], scoreOf = (score: number | null): number | null | undefined => score) =>
     agent('desk', { on: Scored, retry: quickly(1) }, async (evt, ctx) => {
@@ -85,8 +88,9 @@ describeOnEachEngine('ctx.route', (world) => {
     await spine.agents.pause('human')
     const busy = await spine.start(Full, { question: 'x' })
     const { request } = await spine.publish(Scored, { score: 1 })
-    const waiting = await spine.settled(request, { within: 30 })
-    expect(waiting).toMatchObject({ status: 'open', waiting: [{ agent: 'human', why: 'agent paused' }] })
+    await expect
+      .poll(() => spine.settled(request, { within: 30 }), PATIENT)
+      .toMatchObject({ status: 'open', waiting: [{ agent: 'human', why: 'agent paused' }] })
     const [decided] = (await world.records(spine)).filter(({ type }) => type === 'spine.route.decided')
     expect(decided?.data).toHaveProperty('rejected', [
       { rule: 0, target: 'gone', why: 'absent' },
@@ -187,7 +191,7 @@ describeOnEachEngine('ctx.route', (world) => {
       [[null, { else: Human }], 'SPINE_OPTION_INVALID', 'a rule 0 that cannot be read'],
       [[{ when: true, to: Auto }, { else: Human }], 'SPINE_OPTION_INVALID', 'a rule 0 that cannot be read'],
       [[{ else: Reacting }], 'SPINE_AGENT_INVALID', 'reacts to events'],
-      [[{ else: undefined }], 'SPINE_AGENT_INVALID', 'reacts to events'],
+      [[{ else: undefined }], 'SPINE_AGENT_INVALID', 'was given undefined for an agent'],
       [
         [...Array.from({ length: 64 }, (_, n) => band(1 - n / 100)), { else: Human }],
         'SPINE_OPTION_INVALID',
@@ -235,8 +239,11 @@ describeOnEachEngine('maxPending', (world) => {
     })
     const spine = await world.open({ agents: [small, caller] })
     const { request } = await spine.publish(Inquiry, { text: 'x' })
-    const waiting = await spine.settled(request, { within: 30 })
-    expect(waiting.waiting.filter(({ agent: name }) => name === 'small')).toHaveLength(3)
+    const atSmall = async () => {
+      const { waiting } = await spine.settled(request, { within: 30 })
+      return waiting.filter(({ agent: name }) => name === 'small')
+    }
+    await expect.poll(atSmall, PATIENT).toHaveLength(3)
     await expect(spine.start(Small, { question: 'x' })).rejects.toMatchObject({
       code: 'SPINE_QUEUE_FULL',
       value: 3,

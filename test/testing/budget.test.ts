@@ -59,6 +59,9 @@ it('whatever crashes, no more starts than the limit carries, and a raise lets th
     expect(waiting.map(({ why }) => why)).toEqual(['budget exhausted'])
     await spine.requests.raiseBudget(request, { usd: 10 })
     await spine.idle()
+    const raised: number[] = []
+    for await (const { sequence } of spine.log.read({ types: ['spine.budget.raised'] })) raised.push(sequence)
+    expect(raised).toHaveLength(1)
     return (await spine.settled(request)).status
   })
   expect(report.plays).toBeGreaterThan(5)

@@ -28,6 +28,25 @@ const MISTAKES: Readonly<Record<string, string>> = {
   'after-and-input.ts': "after: directed work starts when it is asked for: 'after' is for agents that react ('on')",
   'wait-for-a-name.ts': ': waitFor takes an event type: what event() returned',
   'answer-not-checked.ts': "answer: 'answer' is possibly 'undefined'.",
+  'freshness-of-names.ts': ": Type 'string' is not assignable to type 'AnyEventType'.",
+  'freshness-unknown-then.ts': `then: Type '"stop"' is not assignable to type '"cancel" | "hold" | "restart"'.`,
+  'freshness-without-then.ts':
+    "freshness: Property 'then' is missing in type '{ newer: EventType<\"inquiry.received\", { text: string; }, { text: string; }>[]; }' but required in type 'FreshnessOptions'.",
+  'preempt-as-a-word.ts': "preempt: Type 'string' is not assignable to type 'PreemptOptions'.",
+  'preempt-unknown-at.ts': `at: Type '"effect"' is not assignable to type '"never" | "signal" | "step" | undefined'.`,
+  'priority-unknown.ts': `priority: Type '"urgent"' is not assignable to type '"background" | "critical" | "high" | "low" | "normal"'.`,
+  'priority-of-a-publish.ts': `priority: Type '"urgent"' is not assignable to type '"background" | "critical" | "high" | "low" | "normal" | undefined'.`,
+  'rate-per-in-words.ts': `per: Type '"1 minute"' is not assignable to type 'Duration'.`,
+  'breaker-misspelt.ts':
+    "failure: Object literal may only specify known properties, but 'failure' does not exist in type 'Breaker'. Did you mean to write 'failures'?",
+  'cost-without-estimate.ts':
+    "usd: Object literal may only specify known properties, and 'usd' does not exist in type 'StepCost<number>'.",
+  'cost-as-a-number.ts': "cost: Type 'number' is not assignable to type 'StepCost<number>'.",
+  'cost-actual-as-amounts.ts':
+    "usd: Object literal may only specify known properties, and 'usd' does not exist in type '(result: number) => Amounts'.",
+  'budget-as-a-number.ts': "budget: Type 'number' is not assignable to type 'Amounts'.",
+  'budget-of-a-call.ts': "budget: Type 'number' is not assignable to type 'Amounts'.",
+  'budget-of-a-start.ts': "usd: Type 'string' is not assignable to type 'number'.",
   'misspelt-option.ts': "concurency: an agent has no option 'concurency'",
 }
 
@@ -46,10 +65,15 @@ function explain(line: string): readonly [file: string, said: string] {
   if (file === undefined || message === undefined) return [line, '']
   const text = readFileSync(join(FIXTURES, 'mistakes', file), 'utf8').split('\n')[Number(row) - 1] ?? ''
   const word = /^\w*/.exec(text.slice(Number(column) - 1))?.[0] ?? ''
-  const explanation = /^(?:Argument of type|Type) '.*' is not assignable to (?:parameter of )?type '"(.*)"'\.$/.exec(
+  const explanation = /^(?:Argument of type|Type) '.*' is not assignable to (?:parameter of )?type '"([^"]*)"'\.$/.exec(
     message,
   )?.[1]
-  return [file, `${word}: ${explanation ?? message}`]
+  return [file, `${word}: ${explanation ?? sorted(message)}`]
+}
+
+/** The compilers differ in the order of the words of a choice. */
+function sorted(message: string): string {
+  return message.replace(/"\w+"(?: \| "\w+")+/g, (choice) => choice.split(' | ').sort().join(' | '))
 }
 
 describe.concurrent.each(COMPILERS)('%s', (compiler) => {
