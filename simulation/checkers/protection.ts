@@ -20,7 +20,9 @@ function checkBreakers(records: readonly LogRecord[]): readonly Finding[] {
   const announced = new Map<number, number>()
   for (const { type, sequence, cause, agent, data } of records) {
     const { name, probe } = (data ?? {}) as { name?: string; probe?: number }
-    if (type === 'spine.breaker.opened' && name === 'billing') state = { since: sequence, probe }
+    // A probe that was on its way when somebody closed the breaker opens nothing.
+    const isVoid = probe !== undefined && state.since === 0
+    if (type === 'spine.breaker.opened' && name === 'billing' && !isVoid) state = { since: sequence, probe }
     if (type === 'spine.breaker.closed' && name === 'billing') state = { since: 0, probe: undefined }
     states[sequence] = state
     if (type === 'spine.runs.started') {
