@@ -380,11 +380,18 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     },
   )
 
+  // It comes later than the others, and begins with what was there before it.
+  const historian = agent('historian', { on: [Finished, Noted], from: 'beginning', retry }, async (evt, ctx) => {
+    entered('historian', evt.sequence, ctx.deadline)
+    await ctx.step('write', () => around.work())
+  })
+
   const watcher = agent('watcher', { on: '*', observes: true, retry }, async (_evt, ctx) => {
     await ctx.step('look', () => null)
   })
 
-  return [expert, senior, clerk, filing, answerer, pairing, greeter, advising, billing, printing, watcher]
+  const early = [expert, senior, clerk, filing, answerer, pairing, greeter, advising, billing, printing, watcher]
+  return process > 1 ? [...early, historian] : early
 }
 
 export const RATE = { limit: 2, perMs: 150 } as const

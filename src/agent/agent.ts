@@ -95,6 +95,13 @@ interface SubscriptionOptions {
    * retried and ordered like others; what it emits is part of the request. Default false.
    */
   readonly observes?: boolean
+  /**
+   * Which events an agent is given that is registered for the first time: `'now'` (default), those from then on;
+   * `'beginning'`, all that the log retains; a number, those from that sequence on (SPINE_TRIMMED when it is not retained).
+   * Not with `join`. What came before is given to it in order, and `agents.list()` shows that it is behind. A name that has
+   * been registered before keeps its place.
+   */
+  readonly from?: 'now' | 'beginning' | number
 }
 
 export interface ReactionOptions extends CommonOptions, SubscriptionOptions {
@@ -108,6 +115,7 @@ export interface DirectedOptions extends CommonOptions {
   readonly on?: never
   readonly after?: never
   readonly observes?: never
+  readonly from?: never
   /** What it is asked: `evt.data` of the handler. */
   readonly input: StandardSchemaV1
   /** What it replies: the return value of the handler. */
@@ -338,13 +346,14 @@ function checkOptions(name: string, options: AnyOptions): void {
       "Declare it first: const Inquiry = event('inquiry.received', schema).",
     )
   }
-  for (const option of ['after', 'observes'] as const) {
+  for (const option of ['after', 'observes', 'from'] as const) {
     if (reacts || options[option] === undefined) continue
     throw invalid(
       `${what} has '${option}' without 'on'.`,
       'Only agents that react to events have it; directed work starts when it is asked for.',
     )
   }
+  if (options.from !== undefined) requireFrom(options, what)
   if (options.after !== undefined) checkTypes(`${what}: after`, options.after)
   if (options.observes !== undefined && typeof options.observes !== 'boolean')
     throw invalid(`${what}: observes is no boolean.`, 'Use true or false.', options.observes)
@@ -397,6 +406,16 @@ function checkFreshness(what: string, freshness: FreshnessOptions | undefined): 
   checkTypes(`${what}: freshness.newer`, newer)
   if (!['hold', 'cancel', 'restart'].includes(then))
     throw invalid(`${what}: freshness.then '${then}' is unknown.`, "Use 'hold', 'cancel' or 'restart'.", then)
+}
+
+function requireFrom({ from, on }: AnyOptions, what: string): void {
+  if (isJoin(on) && from !== 'now')
+    throw invalid(
+      `${what} has 'from' with a join.`,
+      'Join what comes from now on; read what came before with spine.log.',
+    )
+  if (from === 'now' || from === 'beginning') return
+  requireWholeNumber(from as number, Number.MAX_SAFE_INTEGER, `${what}: from`)
 }
 
 function requireWholeNumber(value: number, max: number, what: string): void {

@@ -19,7 +19,7 @@ import type { WaitState } from './wait-index.ts'
 import { beginWait } from './waits.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 4
+export const STATE_VERSION = 5
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
@@ -73,6 +73,7 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.since = from.since
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
   if (from.paused !== undefined) agent.paused = { since: from.paused.since, why: from.paused.why ?? undefined }
+  if (from.behind !== undefined) agent.behind = { ...from.behind }
   if (from.breaker !== undefined) agent.breaker = { ...from.breaker, failures: [...from.breaker.failures] }
   if (from.rate !== undefined) agent.rate = new Map(from.rate.map(({ key, starts }) => [key, starts]))
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })

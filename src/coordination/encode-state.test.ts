@@ -172,6 +172,24 @@ function redriven(state: SpineState, id: string): number {
   ).length
 }
 
+/** Events above the place of the agent that it still hears, and has not been given. */
+function admitted(state: SpineState, record: LogRecord): number {
+  const { name, upTo, events, places } = record.data as unknown as {
+    readonly name: string
+    readonly upTo: number
+    readonly events: readonly number[]
+    readonly places: readonly { readonly type: string }[]
+  }
+  const { behind, registration } = agentNamed(state, name) ?? {}
+  if (behind === undefined || registration === undefined || upTo <= behind.cursor) return 0
+  const index = state.agentIndex.get(name) as number
+  const hears = (type: string) => registration.on.includes(type) || registration.on.includes('*')
+  return events.filter(
+    (event, at) =>
+      event > behind.cursor && hears(places[at]?.type as string) && state.deliveries.find(event, index) === 0,
+  ).length
+}
+
 /** How many deliveries a record opens, by the words of the design alone. */
 function opens(state: SpineState, record: LogRecord): number {
   const open = (name: string | undefined) => {
@@ -180,8 +198,9 @@ function opens(state: SpineState, record: LogRecord): number {
   }
   const data = record.data as { command?: string; handoff?: object }
   if (!isSystemType(record.type)) {
-    return state.agents.filter(({ name, registration }, index) => {
-      if (registration === undefined || state.joins.find(index, record, record.type) !== 0) return false
+    return state.agents.filter(({ name, registration, behind }, index) => {
+      if (behind !== undefined || registration === undefined || state.joins.find(index, record, record.type) !== 0)
+        return false
       if (registration.on.includes('*')) return record.agent !== name
       const { per } = (registration.join ?? {}) as { per?: string }
       return (
@@ -191,6 +210,7 @@ function opens(state: SpineState, record: LogRecord): number {
   }
   if (record.type === 'spine.call.requested') return data.command === undefined || open(record.agent) ? 1 : 0
   if (record.type === 'spine.delivery.completed') return data.handoff !== undefined && open(record.agent) ? 1 : 0
+  if (record.type === 'spine.agent.admitted') return admitted(state, record)
   if (record.type === 'spine.delivery.redriven') return redriven(state, deliveryId(record.cause, record.agent ?? ''))
   return 0
 }

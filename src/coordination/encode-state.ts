@@ -129,7 +129,7 @@ function placesInQueues({ agents, deliveries }: SpineState): ReadonlyMap<Row, nu
 }
 
 function agentJson(agent: AgentState) {
-  const { name, registration, since, subscribed, open, paused, breaker, rate } = agent
+  const { name, registration, since, subscribed, open, paused, behind, breaker, rate } = agent
   const holds = [...agent.holds].map(([key, { mode, letters }]) => ({ key, mode, letters })).sort(byText('key'))
   return {
     name,
@@ -138,6 +138,7 @@ function agentJson(agent: AgentState) {
     subscribed: [...subscribed].map(([type, from]) => ({ type, from })).sort(byText('type')),
     open,
     holds,
+    ...(behind === undefined ? {} : { behind: { ...behind } }),
     ...(breaker === undefined ? {} : { breaker: { ...breaker } }),
     ...(rate === undefined ? {} : { rate: [...rate].map(([key, starts]) => ({ key, starts })) }),
     ...(paused === undefined ? {} : { paused: { since: paused.since, why: paused.why ?? null } }),

@@ -16,6 +16,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { foldAfterMatched, isAfterWait, tickOffEvent } from './after.ts'
 import { carve, foldGiven, foldLow, foldSpent, inheritPool, reserve } from './budgets.ts'
 import { BUDGET, foldBudgetPause, foldRaised, inheritPools, foldReturned } from './fold-budgets.ts'
+import { foldAdmitted, foldBehind } from './behind.ts'
 import { foldBreakerClosed, foldBreakerOpened, foldHeard } from './breakers.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { DELAY, endDelay } from './delays.ts'
@@ -105,6 +106,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.agent.renamed': renameAgent,
   'spine.agent.paused': foldPaused,
   'spine.agent.resumed': foldResumed,
+  'spine.agent.behind': foldBehind,
+  'spine.agent.admitted': foldAdmitted,
   'spine.breaker.opened': foldBreakerOpened,
   'spine.breaker.closed': foldBreakerClosed,
   'spine.lane.claimed': countCrashes,

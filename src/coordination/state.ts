@@ -13,6 +13,7 @@ import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { Budgets } from './budgets.ts'
+import type { BehindState } from './behind.ts'
 import type { BreakerState } from './breakers.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
@@ -41,6 +42,8 @@ export interface AgentState {
   readonly holds: Map<string, KeyHold>
   /** It starts nothing new while this is set (pauses.ts). */
   paused: AgentPause | undefined
+  /** It is given events later than they come (behind.ts). */
+  behind: BehindState | undefined
   /** Of an agent that declares one (breakers.ts). */
   breaker: BreakerState | undefined
   /** Of an agent that declares one (rates.ts). */
@@ -165,6 +168,8 @@ export type Mark =
   | { readonly kind: 'fresh'; readonly row: Row; readonly source: Sequence }
   /** An agent that was paused, or held by its breaker, may start work again. */
   | { readonly kind: 'resumed'; readonly agent: string }
+  /** An agent is behind, has been admitted events, or is not behind any more. */
+  | { readonly kind: 'behind'; readonly agent: string }
   /** The breaker of an agent has to be opened or closed. */
   | { readonly kind: 'breaker'; readonly agent: string }
   /** A called delivery waits for a key that, in the end, waits for its caller. */

@@ -19,6 +19,11 @@ export const EVERYTHING = '*'
 const NOTHING: ReadonlySet<string> = new Set()
 
 export function openOnTerms(state: SpineState, agent: number, terms: Terms, type: number, record: LogRecord): void {
+  const { behind } = state.agents[agent] as AgentState
+  if (behind !== undefined) {
+    behind.missed = record.sequence
+    return
+  }
   if (state.joins.size > 0 && joinRound(state, agent, record)) return
   if (terms.lingering.includes(record.type)) return
   const { join, observes, after } = terms
@@ -50,7 +55,8 @@ export function applyTerms(state: SpineState, index: number): void {
   const gathered = state.joins.size === 0 ? NOTHING : typesGathered(state, index)
   const hears = (type: string) => agent.subscribed.has(type) || agent.subscribed.has(EVERYTHING)
   const lingering = [...gathered].filter((type) => !hears(type))
-  const isPlain = join === undefined && after === undefined && !observes && gathered.size === 0
+  const isPlain =
+    agent.behind === undefined && join === undefined && after === undefined && !observes && gathered.size === 0
   agent.terms = isPlain ? undefined : { join, after, observes, lingering }
 }
 

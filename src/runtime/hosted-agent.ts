@@ -142,7 +142,7 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
 }
 
 /** Left out where they say nothing. */
-function termsOf({ on, after, observes, priority, freshness }: AnyOptions): { readonly [name: string]: Json } {
+function termsOf({ on, after, observes, priority, freshness, from }: AnyOptions): { readonly [name: string]: Json } {
   const terms: { [name: string]: Json } = {}
   if (freshness !== undefined)
     terms['freshness'] = { newer: freshness.newer.map(({ type }) => type), then: freshness.then }
@@ -154,6 +154,7 @@ function termsOf({ on, after, observes, priority, freshness }: AnyOptions): { re
   }
   if (after !== undefined && after.length > 0) terms['after'] = after.map(({ type }) => type)
   if (observes === true) terms['observes'] = true
+  if (from !== undefined && from !== 'now') terms['from'] = from
   return terms
 }
 

@@ -51,7 +51,9 @@ export class Requests {
   async settled(request: string, within: Duration = '60s'): Promise<Settled> {
     const withinMs = durationMs(within, 'settled: within')
     if (typeof request !== 'string' || this.#openRows(request).length === 0) await this.#root(request)
+    const until = this.#runtime.clock.now() + withinMs
     await this.#rests.rest(request, withinMs)
+    if (this.#isAnyBehind()) await this.#given(request, until)
     return this.#describe(request)
   }
 
@@ -136,6 +138,42 @@ export class Requests {
     return this.#openRows(request).some((row) => this.#isHosted(row))
   }
 
+  /** Agents that are hosted here, and behind, have been given all of it, and are done with it; or the bound has passed. */
+  async #given(request: string, until: number): Promise<void> {
+    const { catchUp, clock } = this.#runtime
+    while (this.#isAnyBehind() && clock.now() < until && !this.#runtime.isClosed) {
+      const seen = catchUp.moves
+      const owing = await catchUp.owing(request)
+      if (seen === catchUp.moves) {
+        if (owing.length === 0) break
+        await this.#moveAfter(seen, until)
+      }
+      await this.#rests.rest(request, Math.max(0, until - clock.now()))
+    }
+    // What was admitted last, and put nobody behind any more.
+    await this.#rests.rest(request, Math.max(0, until - clock.now()))
+  }
+
+  #moveAfter(seen: number, until: number): Promise<void> {
+    const { catchUp, clock, onFolded } = this.#runtime
+    return new Promise((resolve) => {
+      const done = () => {
+        timer.cancel()
+        onFolded.delete(look)
+        resolve()
+      }
+      const look = () => {
+        if (catchUp.moves !== seen || this.#runtime.isClosed) done()
+      }
+      const timer = clock.setTimer(until, done)
+      onFolded.add(look)
+    })
+  }
+
+  #isAnyBehind(): boolean {
+    return this.#runtime.state.agents.some(({ behind }) => behind !== undefined)
+  }
+
   #isHosted(row: Row): boolean {
     return this.#runtime.hosted.has(this.#agentOf(row))
   }
@@ -166,13 +204,18 @@ export class Requests {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
     const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
+    const owing = this.#isAnyBehind() ? await this.#runtime.catchUp.owing(request) : []
+    for (const { agent, since } of owing)
+      waiting.push({ agent, since, why: 'behind', detail: `'${agent}' has not been given all of it yet` })
     const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
     const deadLetters = [...(state.lettersOfRequest.get(request) ?? [])].filter(
       (id) => state.deadLetters.get(id)?.observes !== true,
     )
     const at = state.at
     const status =
-      rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
+      rows.length + owing.length > 0
+        ? 'open'
+        : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, spent: await this.#runtime.spendings.of(request), waiting, absent }
   }
 

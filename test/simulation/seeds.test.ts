@@ -107,6 +107,14 @@ describe('checkers', async () => {
   ) as LogRecord
   const printedEntry = history.entries.find(({ agent }) => agent === 'printing') as History['entries'][number]
 
+  const written = records.find(
+    ({ type, agent }) => type === 'spine.delivery.completed' && agent === 'historian',
+  ) as LogRecord
+  const admitted = records.find(
+    ({ type, data }) =>
+      type === 'spine.agent.admitted' && (data as unknown as { events: readonly number[] }).events.length > 0,
+  ) as LogRecord
+
   it('find nothing in what happened', () => {
     expect(judge(evidence)).toEqual([])
   })
@@ -286,6 +294,9 @@ describe('checkers', async () => {
       'rate',
       { history: saw({ entries: [...history.entries, { ...printedEntry, process: 98 }] }) },
     ],
+    ['who begins in the past is given an event twice', 'behind', { records: numbered([...records, written]) }],
+    ['who begins in the past misses an event', 'behind', { records: changed(written, { agent: 'nobody' }) }],
+    ['an event is admitted twice', 'behind', { records: numbered([...records, admitted]) }],
     ['who watches is not given an event', 'P7', { records: changed(watched, { agent: 'nobody' }) }],
     ['what is deduplicated is done twice', 'I8', { records: numbered([...records, greeted]) }],
     ['the owner folded something else', 'I18', { owner: `${evidence.owner} ` }],
