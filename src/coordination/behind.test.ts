@@ -30,9 +30,9 @@ describe('an agent that is behind', () => {
     expect(world().behind()).toBeUndefined()
     expect(world(4).behind()).toBeUndefined()
     expect(world(99).behind()).toBeUndefined()
-    expect(world(3).behind()).toEqual({ since: 4, cursor: 2, missed: 4 })
+    expect(world(3).behind()).toEqual({ since: 4, cursor: 2, missed: 4, owed: new Map() })
     const all = world('beginning')
-    expect(all.behind()).toEqual({ since: 4, cursor: 0, missed: 4 })
+    expect(all.behind()).toEqual({ since: 4, cursor: 0, missed: 4, owed: new Map() })
     const later = all.log.event('a.happened')
     expect([all.work(), all.behind()?.missed]).toEqual([[], later])
   })
@@ -67,7 +67,10 @@ describe('an agent that is behind', () => {
     const at = all.log.record('spine.agent.behind', { name: 'ann', since: 5 })
     all.log.record('spine.agent.behind', { name: 'ann', since: 6 })
     const missed = all.log.event('a.happened')
-    expect([all.behind(), all.work()]).toEqual([{ since: at, cursor: at, missed }, [`${direct}/ann ready`]])
+    expect([all.behind(), all.work()]).toEqual([
+      { since: at, cursor: at, missed, owed: new Map() },
+      [`${direct}/ann ready`],
+    ])
     all.admit(missed, [missed])
     expect([all.behind(), all.work().length]).toEqual([undefined, 2])
   })

@@ -16,6 +16,7 @@ import type { Priority } from '../event/priority.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { openDelivery } from './deliveries.ts'
+import { type Owed, payUpTo, spendFrom } from './owings.ts'
 import { type AgentState, agentNamed, type SpineState } from './state.ts'
 import { applyTerms, EVERYTHING, typeIndex } from './terms.ts'
 
@@ -26,6 +27,8 @@ export interface BehindState {
   cursor: Sequence
   /** The last event that did not. */
   missed: Sequence
+  /** What it has still to be given of requests that would be at rest otherwise (owings.ts), in the order of the log. */
+  readonly owed: Map<Sequence, Owed>
 }
 
 /** What a delivery needs to know of an event that is admitted. */
@@ -44,7 +47,7 @@ export interface AdmittedPlace {
 export function startOf(from: unknown, registered: Sequence): BehindState | undefined {
   if (from === undefined) return undefined
   const cursor = typeof from === 'number' ? Math.min(from - 1, registered) : 0
-  return cursor >= registered - 1 ? undefined : { since: registered, cursor, missed: registered }
+  return cursor >= registered - 1 ? undefined : { since: registered, cursor, missed: registered, owed: new Map() }
 }
 
 export function foldBehind(state: SpineState, record: LogRecord): void {
@@ -52,7 +55,7 @@ export function foldBehind(state: SpineState, record: LogRecord): void {
   const agent = agentNamed(state, name)
   // What joins is told of each event as it comes.
   if (agent?.registration === undefined || agent.registration.join !== undefined || agent.behind !== undefined) return
-  agent.behind = { since: record.sequence, cursor: record.sequence, missed: record.sequence }
+  agent.behind = { since: record.sequence, cursor: record.sequence, missed: record.sequence, owed: new Map() }
   applyTerms(state, state.agentIndex.get(name) as number)
   state.marks?.push({ kind: 'behind', agent: name })
 }
@@ -67,6 +70,7 @@ export function foldAdmitted(state: SpineState, record: LogRecord): void {
     if (place !== undefined && sequence > behind.cursor) admit(state, agent, sequence, place)
   }
   behind.cursor = upTo
+  payUpTo(state, behind, upTo)
   if (upTo >= behind.missed) {
     agent.behind = undefined
     applyTerms(state, state.agentIndex.get(name) as number)
@@ -80,7 +84,7 @@ function admit(state: SpineState, agent: AgentState, sequence: Sequence, place: 
   const index = state.agentIndex.get(agent.name) as number
   if (state.deliveries.find(sequence, index) !== 0) return
   const { observes = false, after } = agent.terms ?? {}
-  openDelivery(state, {
+  const row = openDelivery(state, {
     source: { sequence, ...rest },
     agent: index,
     type: typeIndex(state, type),
@@ -89,4 +93,13 @@ function admit(state: SpineState, agent: AgentState, sequence: Sequence, place: 
     ordered: true,
     terms: { observes, after, present: [type] },
   })
+  const owed = agent.behind?.owed.get(sequence)
+  if (owed !== undefined) spendFrom(state, row, owed)
+}
+
+/** It is given events as they come from here on, or none any more. */
+export function forgetBehind(state: SpineState, agent: AgentState): void {
+  const { behind } = agent
+  agent.behind = undefined
+  if (behind !== undefined) payUpTo(state, behind, behind.missed)
 }

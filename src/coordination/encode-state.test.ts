@@ -89,9 +89,17 @@ function flawsOf(state: SpineState): readonly string[] {
     resting.every((slot) => requests.open[slot] === 0 && watched.has(requests.id[slot] as string)),
     'Q2 only what looks on keeps the slot of a request at rest',
   )
-  must(slots.length === byRequest.size, 'Q1 a slot for each request with open work, and no other')
+  const owed = new Set(agents.flatMap(({ behind }) => [...(behind?.owed.values() ?? [])].map(({ request }) => request)))
+  must(
+    slots.length === new Set([...byRequest.keys(), ...owed]).size,
+    'Q1 a slot for each request with open work, or owed some, and no other',
+  )
+  must([...owed].sort().join() === [...state.owings.keys()].sort().join(), 'OW1 what is owed is known by request')
   for (const slot of slots) {
-    must(requests.open[slot] === byRequest.get(requests.id[slot] as string), `Q1 the count of ${requests.id[slot]}`)
+    must(
+      requests.open[slot] === (byRequest.get(requests.id[slot] as string) ?? 0),
+      `Q1 the count of ${requests.id[slot]}`,
+    )
     let linked = 0
     for (let row = requests.firstRow(slot); row !== 0; row = deliveries.nextOfRequest(row))
       linked += deliveries.request[row] === slot ? 1 : Number.NaN

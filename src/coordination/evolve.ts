@@ -25,6 +25,7 @@ import { endCommand, endDelivery, forgetFailures, handOff, openDelivery, restart
 import { STATUS, type Row } from './delivery-table.ts'
 import { openGather, settleGathers } from './settle-gathers.ts'
 import { foldPaused, foldResumed } from './pauses.ts'
+import { dropOwedTo, oweForBudget } from './owings.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
@@ -213,6 +214,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     restartRun(state, row, record, generation)
   }),
   'spine.budget.given': (state, record) => {
+    oweForBudget(state, record)
     if (state.requests.find(record.request) !== 0) foldGiven(state.budgets, record)
   },
   'spine.budget.low': (state, record) => foldLow(state.budgets, record),
@@ -280,6 +282,7 @@ function foldCall(state: SpineState, record: LogRecord): void {
 
 function endOfRequest(state: SpineState, record: LogRecord): void {
   const { requests } = state
+  dropOwedTo(state, record.request)
   let row = requests.firstRow(requests.find(record.request))
   while (row !== 0) {
     endDelivery(state, row, record, true)

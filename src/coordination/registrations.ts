@@ -12,7 +12,8 @@ import { endDelivery, isBlocked, makeReady } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { askForLess } from './after.ts'
 import { indexTurns } from './freshness.ts'
-import { startOf } from './behind.ts'
+import { forgetBehind, startOf } from './behind.ts'
+import { payUpTo } from './owings.ts'
 import { applyBreaker, moveBreaker } from './breakers.ts'
 import { moveRound } from './join.ts'
 import { applyRate } from './rates.ts'
@@ -58,7 +59,9 @@ export function registerAgent(
     if (agent.behind !== undefined) state.marks?.push({ kind: 'behind', agent: agent.name })
   }
   // What joins, joins what comes from now on.
-  if (registration.join !== undefined) agent.behind = undefined
+  if (registration.join !== undefined) forgetBehind(state, agent)
+  // Nothing waits for what only looks on.
+  else if (registration.observes === true && agent.behind !== undefined) payUpTo(state, agent.behind, sequence)
   agent.registration = registration
   // Events above it are given to the agent, whether it has been admitted them yet or not.
   const since = Math.min(sequence, agent.behind?.cursor ?? sequence)
@@ -98,7 +101,7 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
   state.joins.forgetAgent(index)
   agent.paused = undefined
   indexTurns(state)
-  agent.behind = undefined
+  forgetBehind(state, agent)
   agent.breaker = undefined
   agent.rate = undefined
 }
@@ -128,6 +131,7 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
     heir.subscribed = subscribed
     // Its place goes along, also where the registration names another to begin at.
     heir.behind = agent.behind
+    agent.behind = undefined
     applyTerms(state, index)
     heir.paused ??= agent.paused
     moveBreaker(state, agent, heir)
@@ -142,7 +146,7 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
   }
   agent.paused = undefined
   indexTurns(state)
-  agent.behind = undefined
+  forgetBehind(state, agent)
   agent.breaker = undefined
   agent.rate = undefined
 }

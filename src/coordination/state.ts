@@ -17,6 +17,7 @@ import type { BehindState } from './behind.ts'
 import type { BreakerState } from './breakers.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
+import type { Owings } from './owings.ts'
 import type { RunGathers } from './gather.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { type JoinRound, JoinRounds, type JoinSpec } from './join-rounds.ts'
@@ -202,6 +203,10 @@ export interface SpineState {
   readonly lettersOfRequest: Map<string, Set<string>>
   readonly lanes: Map<string, LaneState>
   readonly budgets: Budgets
+  /** What agents that are behind have not been given of requests that are open. */
+  readonly owings: Owings
+  /** The last event that somebody missed who is behind. */
+  lastMissed: Sequence
   marks: Mark[] | undefined
   due: DueHeap | undefined
   /** While a record is folded: runs of whose open gathers a branch has ended. Empty between records. */
@@ -228,6 +233,8 @@ export function initialState(): SpineState {
     lettersOfRequest: new Map(),
     lanes: new Map(),
     budgets: new Budgets(),
+    owings: new Map(),
+    lastMissed: 0,
     marks: undefined,
     due: undefined,
     touched: undefined,

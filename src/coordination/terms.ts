@@ -11,6 +11,7 @@ import type { LogRecord } from '../event/record.ts'
 import { openDelivery } from './deliveries.ts'
 import { joinRound, openRound, typesGathered } from './join.ts'
 import type { JoinSpec } from './join-rounds.ts'
+import { missEvent } from './owings.ts'
 import type { AgentState, SpineState, Terms } from './state.ts'
 
 /** What stands in a registration for every type of event. */
@@ -21,7 +22,7 @@ const NOTHING: ReadonlySet<string> = new Set()
 export function openOnTerms(state: SpineState, agent: number, terms: Terms, type: number, record: LogRecord): void {
   const { behind } = state.agents[agent] as AgentState
   if (behind !== undefined) {
-    behind.missed = record.sequence
+    missEvent(state, behind, record, terms.observes)
     return
   }
   if (state.joins.size > 0 && joinRound(state, agent, record)) return

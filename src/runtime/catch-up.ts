@@ -8,12 +8,13 @@
  *      cancel that comes in between refuses the window, which is read again. One whose deadline has passed is admitted, and
  *      expires on the log.
  * CU3  One window of an agent is under way at a time.
+ * CU4  A request that a window wakes is bounded by the budget that it had, and has spent what it has spent.
  */
 import type { AdmittedPlace } from '../coordination/behind.ts'
 import { EVERYTHING } from '../coordination/terms.ts'
 import { agentNamed, type AgentState, type SpineState } from '../coordination/state.ts'
 import type { AppendOutcome, Engine, Guard } from '../engine/engine.ts'
-import { isSystemType, type LogRecord } from '../event/record.ts'
+import { isSystemType, type LogRecord, type NewRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -24,6 +25,7 @@ import type { HostedAgent } from './hosted-agent.ts'
 import type { Logger } from './logger.ts'
 import type { Interception } from './run-host.ts'
 import { fact, systemHeader } from './record-draft.ts'
+import type { Spendings } from './spendings.ts'
 
 export interface CatchUpHost {
   readonly state: SpineState
@@ -33,8 +35,14 @@ export interface CatchUpHost {
   readonly isClosed: boolean
   readonly interception: Interception | undefined
   readonly hosted: ReadonlyMap<string, HostedAgent>
+  readonly spendings: Pick<Spendings, 'budgetOf'>
   laneGuard(): Guard
   append(commit: CommitDraft): Promise<AppendOutcome>
+}
+
+export interface Owing {
+  readonly agent: string
+  readonly since: Sequence
 }
 
 /** Admitted in one commit. */
@@ -73,13 +81,12 @@ export class CatchUp {
     if (this.#waiting.size > 0) for (const name of [...this.#waiting]) this.goOn(name)
   }
 
-  /** Agents hosted here that still have to be given an event of the request, and since when they are behind. */
-  async owing(request: string): Promise<readonly { readonly agent: string; readonly since: Sequence }[]> {
-    const { state, hosted, engine } = this.#host
-    const owing: { agent: string; since: Sequence }[] = []
+  /** Agents that still have to be given an event of the request, and since when they are behind. */
+  async owing(request: string): Promise<readonly Owing[]> {
+    const { state, engine } = this.#host
+    const owing: Owing[] = []
     for (const { name, behind, registration } of state.agents) {
-      if (behind === undefined || registration === undefined || registration.observes === true || !hosted.has(name))
-        continue
+      if (behind === undefined || registration === undefined || registration.observes === true) continue
       const { since, cursor } = behind
       const isEverything = registration.on.includes(EVERYTHING)
       const types = isEverything ? {} : { types: registration.on }
@@ -161,7 +168,8 @@ export class CatchUp {
     const requests = looksOn ? [] : [...new Set(admitted.map(({ request }) => request))]
     const guards = requests.map((request) => ({ head: `request/${request}`, notAfter: Math.max(head, last) }))
     const record = fact('spine.agent.admitted', systemHeader(clock.now()), { name, upTo, events, places })
-    const commit = { guards: [this.#host.laneGuard(), ...guards], records: [record] }
+    const budgets = looksOn ? [] : await this.#budgetsOf(admitted)
+    const commit = { guards: [this.#host.laneGuard(), ...guards], records: [record, ...budgets] }
     const outcome = await this.#host.append(commit).catch(() => undefined)
     // Whoever refused it, a cancel or another owner, is not folded here yet.
     if (outcome?.status !== 'appended') await this.#pause(REFUSED_MS)
@@ -176,6 +184,20 @@ export class CatchUp {
       if (!SpineError.is(error, 'SPINE_TRIMMED') || typeof error.limit !== 'number') throw error
       return this.#host.engine.read({ ...query, after: error.limit - 1 })
     }
+  }
+
+  /** A request that is woken by a window has no budget in memory any more. */
+  async #budgetsOf(records: readonly LogRecord[]): Promise<readonly NewRecord[]> {
+    const { state, clock, spendings } = this.#host
+    const budgets = new Map<string, NewRecord>()
+    for (const { request, session, key, sequence, hops } of records) {
+      if (budgets.has(request) || state.budgets.of(request) !== undefined) continue
+      const known = await spendings.budgetOf(request)
+      if (known === undefined) continue
+      const header = { ...systemHeader(clock.now()), session, request, key, cause: sequence, hops }
+      budgets.set(request, fact('spine.budget.given', header, known))
+    }
+    return [...budgets.values()]
   }
 
   async #alive(records: readonly LogRecord[]): Promise<readonly LogRecord[]> {

@@ -9,6 +9,7 @@ import type { Duration } from '../kernel/duration.ts'
 import { durationMs } from '../kernel/duration.ts'
 import { SpineError } from '../kernel/errors.ts'
 import { limits } from '../kernel/limits.ts'
+import type { Owing } from './catch-up.ts'
 import { givenPriority } from './given-priority.ts'
 import { fact, rowHeader } from './record-draft.ts'
 import { RequestRests } from './request-rests.ts'
@@ -80,7 +81,7 @@ export class Requests {
 
   async cancel(id: string, why: string): Promise<void> {
     const root = await this.#root(id)
-    if (this.#openRows(id).length === 0) return
+    if (this.#openRows(id).length === 0 && !(await this.#isOwed(id))) return
     const { clock } = this.#runtime
     const header = {
       time: clock.now(),
@@ -104,12 +105,12 @@ export class Requests {
     await this.#runtime.append({ records: [fact('spine.budget.raised', header, data)] })
   }
 
-  /** A request with nothing open has no class. */
+  /** A request at rest has no class. */
   async setPriority(id: string, priority: Priority, why: string | undefined): Promise<void> {
     const given = givenPriority(priority, 'setPriority')
     if (given === undefined) throw missingPriority()
     const root = await this.#root(id)
-    if (this.#openRows(id).length === 0) return
+    if (this.#openRows(id).length === 0 && !this.#runtime.state.owings.has(id)) return
     const { session, key, sequence, hops } = root
     const header = { time: this.#runtime.clock.now(), session, request: id, key, cause: sequence, hops }
     const data = { priority: given, ...(why === undefined ? {} : { why: String(why) }) }
@@ -143,7 +144,7 @@ export class Requests {
     const { catchUp, clock } = this.#runtime
     while (this.#isAnyBehind() && clock.now() < until && !this.#runtime.isClosed) {
       const seen = catchUp.moves
-      const owing = await catchUp.owing(request)
+      const owing = (await catchUp.owing(request)).filter(({ agent }) => this.#runtime.hosted.has(agent))
       if (seen === catchUp.moves) {
         if (owing.length === 0) break
         await this.#moveAfter(seen, until)
@@ -168,6 +169,11 @@ export class Requests {
       const timer = clock.setTimer(until, done)
       onFolded.add(look)
     })
+  }
+
+  /** Some agent is still to be given an event of it. */
+  async #isOwed(request: string): Promise<boolean> {
+    return this.#isAnyBehind() && (await this.#runtime.catchUp.owing(request)).length > 0
   }
 
   #isAnyBehind(): boolean {
@@ -205,9 +211,11 @@ export class Requests {
     const rows = this.#openRows(request)
     const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
     const owing = this.#isAnyBehind() ? await this.#runtime.catchUp.owing(request) : []
-    for (const { agent, since } of owing)
+    const isHere = ({ agent }: Owing) => this.#runtime.hosted.has(agent)
+    for (const { agent, since } of owing.filter(isHere))
       waiting.push({ agent, since, why: 'behind', detail: `'${agent}' has not been given all of it yet` })
-    const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
+    const away = rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row))
+    const absent = [...new Set([...away, ...owing.filter((each) => !isHere(each)).map(({ agent }) => agent)])]
     const deadLetters = [...(state.lettersOfRequest.get(request) ?? [])].filter(
       (id) => state.deadLetters.get(id)?.observes !== true,
     )

@@ -52,6 +52,7 @@ function writeOne(
   const open = state.deliveries
   const startable = open.filter(({ status }) => status === 'ready')
   const kind = action % 100
+  if (kind < 18 && Math.floor(action / 100) === 3) return void putBehindOrAdmit(log, first, second)
   if (kind < 18 || open.length === 0) return void publish(log, state, first, second)
   if (kind < 24) return void register(log, first, second)
   if (kind < 26) return void log.remove(pick(AGENTS, first))
@@ -155,6 +156,11 @@ function pauseOrResume(log: LogBuilder, first: number, second: number): void {
   else if (act === 3) admit(log, name, first)
   else if (act === 4) log.closeBreaker(name)
   else log.openBreaker(name, 80_000 + second, second % 5 === 0 ? 1 + (first % log.head) : undefined)
+}
+
+function putBehindOrAdmit(log: LogBuilder, first: number, second: number): void {
+  if (second % 3 === 0) admit(log, pick(AGENTS, first), Math.floor(second / 3))
+  else log.putBehind(pick(AGENTS, first))
 }
 
 /** The events of the last few records. */
