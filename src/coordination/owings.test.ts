@@ -1,4 +1,4 @@
-/** What is owed to requests by agents that are behind: OW1 to OW4. */
+/** What is owed to requests by agents that are behind: OW1 to OW5. */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { foldedLog } from '../../test/support/folded-log.ts'
@@ -62,7 +62,7 @@ describe('a request that is owed something', () => {
     expect(all.isKnown(newer)).toBe(false)
   })
 
-  it('gives work to the agent that is held, and that supersedes what it holds', () => {
+  it('OW4 supersedes what the agent holds that is to be given it, while there may be no room for it yet', () => {
     const all = world({ behind: [] })
     all.log.register('plan', {
       on: ['a.happened', 'b.happened'],
@@ -71,10 +71,10 @@ describe('a request that is owed something', () => {
     all.log.event('b.happened', S)
     all.log.putBehind('plan')
     const newer = all.log.event('a.happened', S)
-    expect(all.stale()).toEqual(['held'])
+    expect(all.stale()).toEqual(['superseded'])
     all.reread()
     all.admit('plan', newer)
-    expect(all.stale()).toEqual(['superseded'])
+    expect([all.stale(), all.work().length]).toEqual([['superseded'], 2])
   })
 
   it('also where its other work ends first, and where it is left out', () => {

@@ -10,7 +10,9 @@
  * OW2  When the last that it was owed has been given or dropped, and nothing of it is open, it comes to rest by that record.
  * OW3  An agent owes `limits.pendingInMemoryMax` events at most: beyond, the oldest are dropped, and their requests are at
  *      rest when nothing else of them is open, as if they were over; the events are given to the agent all the same.
- * OW4  What was there before the agent (`from`) is owed to nobody: those requests are at rest, and are woken.
+ * OW4  What a newer turn owes to an agent it has given to it: that supersedes what the agent holds for it, at the event and
+ *      not at the admission, for which there may be no room before what is held has ended.
+ * OW5  What was there before the agent (`from`) is owed to nobody: those requests are at rest, and are woken.
  */
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
@@ -19,7 +21,8 @@ import type { BehindState } from './behind.ts'
 import { ROOT } from './budgets.ts'
 import { restIfOver, wakeRequest } from './deliveries.ts'
 import type { Row } from './delivery-table.ts'
-import type { SpineState } from './state.ts'
+import { giveTurn } from './freshness.ts'
+import type { AgentState, SpineState } from './state.ts'
 
 export interface Owed {
   readonly event: Sequence
@@ -35,11 +38,19 @@ export type Owings = Map<string, Set<Owed>>
 type Place = Pick<LogRecord, 'sequence' | 'session' | 'request' | 'hops' | 'deadline' | 'key'>
 
 /** A behind agent misses an event. */
-export function missEvent(state: SpineState, by: BehindState, record: LogRecord, observes: boolean): void {
+export function missEvent(state: SpineState, agent: number, by: BehindState, record: LogRecord): void {
+  const { registration } = state.agents[agent] as AgentState
   by.missed = record.sequence
-  if (observes) return
+  if (registration?.freshness !== undefined) giveTurn(state, agent, record.session, record.request)
+  if (registration?.observes === true) return
   state.lastMissed = record.sequence
   if (hasToLose(state, record.request)) owe(state, by, record)
+}
+
+export function isOwedBy({ owings, agents }: SpineState, request: string, agent: number): boolean {
+  const by = agents[agent]?.behind
+  for (const owed of owings.get(request) ?? []) if (owed.by === by) return true
+  return false
 }
 
 function hasToLose({ turns, budgets, owings, agents }: SpineState, request: string): boolean {

@@ -22,7 +22,7 @@ const NOTHING: ReadonlySet<string> = new Set()
 export function openOnTerms(state: SpineState, agent: number, terms: Terms, type: number, record: LogRecord): void {
   const { behind } = state.agents[agent] as AgentState
   if (behind !== undefined) {
-    missEvent(state, behind, record, terms.observes)
+    missEvent(state, agent, behind, record)
     return
   }
   if (state.joins.size > 0 && joinRound(state, agent, record)) return
