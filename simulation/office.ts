@@ -383,7 +383,11 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
   // It comes later than the others, and begins with what was there before it.
   const historian = agent('historian', { on: [Finished, Noted], from: 'beginning', retry }, async (evt, ctx) => {
     entered('historian', evt.sequence, ctx.deadline)
-    await ctx.step('write', () => around.work())
+    // From the budget of the order, which may have been spent long ago.
+    const written = ctx.step('write', () => around.work(), { cost: { estimate: { usd: 1 } } })
+    await written.catch((error: { readonly code?: string }) => {
+      if (error.code !== 'SPINE_BUDGET_EXHAUSTED') throw error
+    })
   })
 
   const watcher = agent('watcher', { on: '*', observes: true, retry }, async (_evt, ctx) => {
