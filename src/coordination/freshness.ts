@@ -20,7 +20,6 @@
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { STATUS, type Row } from './delivery-table.ts'
-import { isOwedBy } from './owings.ts'
 import type { AgentState, SpineState } from './state.ts'
 import type { Stale } from './turns.ts'
 
@@ -160,6 +159,11 @@ function supersede(state: SpineState, row: Row, stale: Stale): void {
 function hasBegun({ deliveries }: SpineState, row: Row): boolean {
   const status = deliveries.status[row]
   return status === STATUS.ready || status === STATUS.backoff || status === STATUS.paused
+}
+
+function isOwedBy({ owings, agents }: SpineState, request: string, agent: number): boolean {
+  const { behind } = agents[agent] as AgentState
+  return behind !== undefined && [...(owings.get(request) ?? [])].some(({ by }) => by === behind)
 }
 
 function requestOf({ deliveries, requests }: SpineState, row: Row): string {

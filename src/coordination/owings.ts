@@ -47,12 +47,6 @@ export function missEvent(state: SpineState, agent: number, by: BehindState, rec
   if (hasToLose(state, record.request)) owe(state, by, record)
 }
 
-export function isOwedBy({ owings, agents }: SpineState, request: string, agent: number): boolean {
-  const by = agents[agent]?.behind
-  for (const owed of owings.get(request) ?? []) if (owed.by === by) return true
-  return false
-}
-
 function hasToLose({ turns, budgets, owings, agents }: SpineState, request: string): boolean {
   if (turns.isUsed || budgets.of(request) !== undefined || owings.has(request)) return true
   return agents.some(({ registration }) => (registration?.join as { per?: string } | undefined)?.per === 'request')
@@ -91,7 +85,9 @@ function owe(state: SpineState, by: BehindState, { sequence: event, ...place }: 
   wakeRequest(state, place)
   const owed: Owed = { event, request, by, pool: ROOT }
   addOwed(owings, owed)
-  if (by.owed.size > limits.pendingInMemoryMax) for (const oldest of by.owed.values()) return drop(state, oldest)
+  if (by.owed.size <= limits.pendingInMemoryMax) return
+  const [oldest] = by.owed.values()
+  drop(state, oldest as Owed)
 }
 
 /** Also for a state that is read back. */

@@ -69,7 +69,7 @@ export class Requests {
   async *events(request: string): AsyncIterableIterator<SpineEvent> {
     for (let after = 0; ; ) {
       const head = this.#runtime.state.at
-      const isOpen = this.#isOpen(request)
+      const isOpen = this.#isOpen(request) || (await this.#isOwedHere(request))
       const page = await this.#runtime.engine.read({ request, after, limit: limits.readRecordsMax })
       for (const record of page) if (!isSystemType(record.type)) yield toEvent(record, this.#runtime.types)
       after = page.at(-1)?.sequence ?? after
@@ -144,9 +144,9 @@ export class Requests {
     const { catchUp, clock } = this.#runtime
     while (this.#isAnyBehind() && clock.now() < until && !this.#runtime.isClosed) {
       const seen = catchUp.moves
-      const owing = (await catchUp.owing(request)).filter(({ agent }) => this.#runtime.hosted.has(agent))
+      const isOwed = await this.#isOwedHere(request)
       if (seen === catchUp.moves) {
-        if (owing.length === 0) break
+        if (!isOwed) break
         await this.#moveAfter(seen, until)
       }
       await this.#rests.rest(request, Math.max(0, until - clock.now()))
@@ -174,6 +174,11 @@ export class Requests {
   /** Some agent is still to be given an event of it. */
   async #isOwed(request: string): Promise<boolean> {
     return this.#isAnyBehind() && (await this.#runtime.catchUp.owing(request)).length > 0
+  }
+
+  async #isOwedHere(request: string): Promise<boolean> {
+    if (!this.#isAnyBehind()) return false
+    return (await this.#runtime.catchUp.owing(request)).some(({ agent }) => this.#runtime.hosted.has(agent))
   }
 
   #isAnyBehind(): boolean {

@@ -29,6 +29,8 @@ export interface TestSpineOptions extends Omit<SpineOptions, 'engine' | 'clock' 
   readonly replay?: 'always' | 'after-crash'
   /** Seed of ids and jitter. Default `'test'`. */
   readonly seed?: string
+  /** Open deliveries of one agent, instead of `limits.pendingInMemoryMax`: beyond, it falls behind, and catches up. */
+  readonly pendingInMemory?: number
 }
 
 /** A `Spine` that outlives the crashes of its process: what waits on it goes on when the process is back. */
@@ -160,7 +162,9 @@ export class TestWorld {
   }
 
   #interception(): Interception {
+    const { pendingInMemory } = this.#options
     return {
+      ...(pendingInMemory === undefined ? {} : { pendingInMemory }),
       replaysAlways: (this.#options.replay ?? 'always') === 'always',
       handlerOf: (agent) => this.#handlers.get(agent.name) ?? agent.handler,
       stepOf: (agent, name, run) => {

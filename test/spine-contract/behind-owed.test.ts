@@ -1,7 +1,7 @@
 import { agent, type Engine, event, type LogRecord, type Spine, SpineError } from 'event-spine'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { Booked, deferred, Inquiry } from '../support/vocabulary.ts'
+import { Answer, Booked, deferred, Inquiry, Question } from '../support/vocabulary.ts'
 import { describeOnEachEngine } from '../support/world.ts'
 
 const Message = event('message.received', z.object({ text: z.string() }))
@@ -29,6 +29,11 @@ describeOnEachEngine('a request that is owed to an agent that is behind', (world
   const typesOf = async (spine: Spine, type: string) =>
     (await world.records(spine)).filter((record: LogRecord) => record.type === type)
 
+  const asking = agent('asking', { input: Question, output: Answer, emits: [Message] }, async (evt, ctx) => {
+    ctx.emit(Message, { text: evt.data.question })
+    return { answer: 'asked' }
+  })
+
   /** A booking that waits while messages may change it, and somebody who reads them late. */
   async function office(read: (text: string) => string | undefined) {
     const log: string[] = []
@@ -52,7 +57,7 @@ describeOnEachEngine('a request that is owed to an agent that is behind', (world
     const one = await world.open({ agents: [] })
     await one.publish(Message, { text: 'hello' })
     await one.close()
-    const spine = await world.open({ agents: [booking, thinking], engine: gated(gates.window.promise) })
+    const spine = await world.open({ agents: [booking, thinking, asking], engine: gated(gates.window.promise) })
     const first = await spine.publish(Wanted, { day: 'friday' }, SESSION)
     await expect.poll(() => log).toEqual(['look friday'])
     return { spine, first, log, gates }
@@ -75,6 +80,22 @@ describeOnEachEngine('a request that is owed to an agent that is behind', (world
     expect((await spine.settled(thanks.request)).status).toBe('done')
     expect((await spine.settled(first.request)).status).toBe('done')
     expect(log).toEqual(['look friday', 'book friday'])
+  })
+
+  it('has more events to come', async () => {
+    const { spine, gates } = await office(() => 'monday')
+    gates.look.resolve()
+    gates.think.resolve()
+    const handle = await spine.start(asking, { question: 'monday?' }, { session: 'other' })
+    await handle.result()
+    const types: string[] = []
+    const reading = (async () => {
+      for await (const each of handle.events()) types.push(each.type)
+    })()
+    await expect.poll(() => types).toEqual([Message.type])
+    gates.window.resolve()
+    await reading
+    expect(types).toEqual([Message.type, Wanted.type, Booked.type])
   })
 
   it('supersedes it where that delivery gives work to the same agent', async () => {

@@ -2,7 +2,7 @@
 import { agent, type LogRecord } from 'event-spine'
 import { crashEverywhere, SimulatedLog, SimulatedProcess, testSpine, type TestSpine } from 'event-spine/testing'
 import { describe, expect, it } from 'vitest'
-import { Booked, deferred, Numbered } from '../support/vocabulary.ts'
+import { Booked, deferred, Inquiry, Numbered } from '../support/vocabulary.ts'
 
 async function recordsOf(spine: { readonly log: TestSpine['log'] }): Promise<readonly LogRecord[]> {
   const all: LogRecord[] = []
@@ -132,6 +132,40 @@ describe('an agent that is behind', () => {
       return { done, behind: spine.agents.list().some(({ behind }) => behind !== undefined) }
     })
     expect(report.plays).toBeGreaterThan(5)
+  })
+
+  it('takes no turn and no budget from a request that it was not given yet, whenever its process dies', async () => {
+    let admitted = 0
+    await crashEverywhere(async (open) => {
+      const booking = agent(
+        'booking',
+        { on: Booked, freshness: { newer: [Numbered], then: 'hold' }, emits: [Inquiry] },
+        async (evt, ctx) => {
+          await ctx.sleep('2s')
+          await ctx.step('book', () => null, { effect: true })
+          ctx.emit(Inquiry, { text: `booked ${evt.data.service}` })
+        },
+      )
+      const paying = agent('paying', { on: Numbered }, async (_evt, ctx) => {
+        await ctx.step('pay', () => null, { cost: { estimate: { usd: 1 } } })
+      })
+      const reading = agent('reading', { on: Numbered, emits: [Inquiry] }, async (evt, ctx) => {
+        await ctx.sleep('5s')
+        const isBounded = (await ctx.budget.remaining())['usd'] !== undefined
+        ctx.emit(Inquiry, { text: `read ${evt.data.n}${isBounded ? ' within its budget' : ''}` })
+      })
+      const spine = await open({ agents: [booking, paying, reading], pendingInMemory: 2 })
+      await spine.publish(Booked, { service: 'friday' }, { session: 's' })
+      for (const n of [1, 2, 3, 4]) await spine.publish(Numbered, { n }, { session: 's', budget: { usd: 50 } })
+      await spine.idle()
+      await spine.advance('1m')
+      for (const { type, data } of await recordsOf(spine))
+        if (type === 'spine.agent.admitted') admitted += (data as unknown as { events: number[] }).events.length
+      const texts = (await spine.events(Inquiry)).map(({ data }) => data.text)
+      expect(texts).toEqual([...[1, 2, 3, 4].map((n) => `read ${n} within its budget`), 'booked friday'])
+      return texts
+    })
+    expect(admitted).toBeGreaterThan(0)
   })
 
   it('is one for which too much waits: it holds few in memory, and misses nothing', async () => {
