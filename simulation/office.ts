@@ -376,11 +376,22 @@ export function office(around: Surroundings, policies: Policies): readonly AnyAg
     },
   )
 
+  // It comes later than the others, and begins with what was there before it.
+  const historian = agent('historian', { on: [Finished, Noted], from: 'beginning', retry }, async (evt, ctx) => {
+    entered('historian', evt.sequence, ctx.deadline)
+    // From the budget of the order, which may have been spent long ago.
+    const written = ctx.step('write', () => around.work(), { cost: { estimate: { usd: 1 } } })
+    await written.catch((error: { readonly code?: string }) => {
+      if (error.code !== 'SPINE_BUDGET_EXHAUSTED') throw error
+    })
+  })
+
   const watcher = agent('watcher', { on: '*', observes: true, retry }, async (_evt, ctx) => {
     await ctx.step('look', () => null)
   })
 
-  return [expert, senior, clerk, filing, answerer, pairing, greeter, advising, billing, printing, watcher]
+  const early = [expert, senior, clerk, filing, answerer, pairing, greeter, advising, billing, printing, watcher]
+  return process > 1 ? [...early, historian] : early
 }
 
 export const RATE = { limit: 2, perMs: 150 } as const

@@ -46,6 +46,8 @@ const PRIORITIES: readonly Priority[] = ['critical', 'high', 'normal', 'low', 'b
 const CALLED = new Set(['expert', 'senior'])
 /** Of a process: none, few, more than there ever are. */
 const SUSPENDED_RUNS_MAX = [0, 1, 4, 1_000]
+/** Deliveries of one agent, in memory: a few, or more than there ever are. */
+const PENDING_MAX = [3, 8, 100_000, 100_000]
 const ACTIONS = 120
 /** Of every order: less than some want. */
 const BUDGET = { usd: 3 }
@@ -189,6 +191,7 @@ class World {
       void this.#dealWithDeadLetters(false)
       return false
     }
+    if (process.spine.agents.list().some(({ behind }) => behind)) return false
     return stateOf(process.spine).deliveries.openCount === 0
   }
 
@@ -234,9 +237,10 @@ class World {
     )
     const silent = { warn: () => {} }
     const suspendedRunsMax = chance.pick(SUSPENDED_RUNS_MAX)
+    const pendingInMemory = chance.pick(PENDING_MAX)
     const pools = { default: this.#policies.slots }
     const options = { engine, agents, pools, clock: this.#clock, random: chance, logger: silent }
-    SimulatedProcess.start(options, { suspendedRunsMax }).then(
+    SimulatedProcess.start(options, { suspendedRunsMax, pendingInMemory }).then(
       (process) => {
         if (slot.number === number && slot.engine !== undefined) slot.process = process
         else process.kill()

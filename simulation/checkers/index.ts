@@ -2,6 +2,7 @@
 import type { Evidence } from '../history.ts'
 import { checkAudience } from './audience.ts'
 import { checkBudgets } from './budgets.ts'
+import { checkBehind } from './behind.ts'
 import { checkClients } from './clients.ts'
 import { checkEffects } from './effects.ts'
 import { checkDeliveries } from './deliveries.ts'
@@ -30,6 +31,7 @@ export type Checker = (evidence: Evidence) => readonly Finding[]
 export const CHECKERS: readonly Checker[] = [
   checkAudience,
   checkBudgets,
+  checkBehind,
   checkClients,
   checkDeliveries,
   checkEffects,

@@ -10,7 +10,10 @@ import type { Context, Handoff } from './context.ts'
 import { isStandardSchema, type AnyEventType, type EventOf, type SpineEvent } from './event-type.ts'
 import { type AnyJoin, checkTypes, isJoin, type JoinedEventOf } from './join.ts'
 import type { Json } from '../kernel/json.ts'
+import { requireAgentName, requireExclusiveName } from './agent-name.ts'
 import { isEventType } from './require-event-type.ts'
+import { type RetryOptions, retryPolicy } from './retry-policy.ts'
+import { requireWholeNumber } from './require-whole-number.ts'
 
 export type Order = 'session' | 'key' | 'none'
 export interface FreshnessOptions {
@@ -45,7 +48,7 @@ interface CommonOptions extends Protection {
    */
   readonly onFailure?: OnFailure
   /** Default 10 attempts, `'500ms..1m'` with full jitter (a random delay up to the doubling bound). */
-  readonly retry?: { readonly attempts?: number; readonly backoff?: string }
+  readonly retry?: RetryOptions
   /** Bounds one attempt's running time, suspended time not counted. Default `'5m'`. */
   readonly timeout?: Duration
   /**
@@ -105,6 +108,13 @@ interface SubscriptionOptions {
    * retried and ordered like others; what it emits is part of the request. Default false.
    */
   readonly observes?: boolean
+  /**
+   * Which events an agent is given that is registered for the first time: `'now'` (default), those from then on;
+   * `'beginning'`, all that the log retains; a number, those from that sequence on (SPINE_TRIMMED when it is not retained).
+   * Not with `join`. What came before is given to it in order, and `agents.list()` shows that it is behind. A name that has
+   * been registered before keeps its place.
+   */
+  readonly from?: 'now' | 'beginning' | number
 }
 
 export interface ReactionOptions extends CommonOptions, SubscriptionOptions {
@@ -118,6 +128,7 @@ export interface DirectedOptions extends CommonOptions {
   readonly on?: never
   readonly after?: never
   readonly observes?: never
+  readonly from?: never
   /** What it is asked: `evt.data` of the handler. */
   readonly input: StandardSchemaV1
   /** What it replies: the return value of the handler. */
@@ -154,12 +165,12 @@ const AGENT_OPTIONS = optionNames<AnyOptions>({
   dedupe: true,
   after: true,
   observes: true,
+  from: true,
   rate: true,
   breaker: true,
 })
 const FRESHNESS_OPTIONS = optionNames<FreshnessOptions>({ newer: true, then: true })
 const PREEMPT_OPTIONS = optionNames<PreemptOptions>({ at: true, then: true })
-const RETRY_OPTIONS = optionNames<NonNullable<CommonOptions['retry']>>({ attempts: true, backoff: true })
 
 /** The address of an agent and, once it has a handler, the agent itself. */
 export interface Agent<Name extends string = string, Options extends AnyOptions = AnyOptions> {
@@ -312,57 +323,6 @@ export function subscriptionsOf({ on }: AnyOptions): readonly AnyEventType[] {
   return Array.isArray(on) ? (on as readonly AnyEventType[]) : [on as AnyEventType]
 }
 
-export const RETRY_DEFAULT = { attempts: 10, backoff: '500ms..1m' } as const
-
-export interface RetryPolicy {
-  readonly attempts: number
-  readonly delayMsMin: number
-  readonly delayMsMax: number
-}
-
-/** Reads `{ attempts, backoff: '500ms..1m' }`; a single duration is a constant bound. @throws SPINE_OPTION_INVALID */
-export function retryPolicy(
-  retry: CommonOptions['retry'],
-  what: string,
-  defaults: { attempts: number; backoff: string } = RETRY_DEFAULT,
-): RetryPolicy {
-  if (retry !== undefined) requireKnownOptions(retry, RETRY_OPTIONS, `${what}: retry`)
-  const attempts = retry?.attempts ?? defaults.attempts
-  requireWholeNumber(attempts, limits.attemptsMax, `${what}: retry.attempts`)
-  const [low, high] = (retry?.backoff ?? defaults.backoff).split('..')
-  const delayMsMin = durationMs(low, `${what}: retry.backoff`)
-  const delayMsMax = high === undefined ? delayMsMin : durationMs(high, `${what}: retry.backoff`)
-  if (delayMsMax >= delayMsMin) return { attempts, delayMsMin, delayMsMax }
-  throw new SpineError('SPINE_OPTION_INVALID', `${what}: retry.backoff '${retry?.backoff}' ends below its start.`, {
-    value: retry?.backoff,
-    fix: "Write the shorter duration first: '500ms..1m'.",
-  })
-}
-
-/** @throws SPINE_AGENT_INVALID */
-export function requireAgentName(name: unknown): void {
-  if (isName(name) && !name.startsWith('spine.')) return
-  throw invalid(
-    `'${String(name)}' cannot be the name of an agent.`,
-    "Use letters, digits, '-', '_' and '.', at most 128 characters.",
-    name,
-  )
-}
-
-function isName(name: unknown): name is string {
-  if (typeof name !== 'string' || name.length > limits.nameCharactersMax) return false
-  return /^[a-z0-9]+(?:[-_.][a-z0-9]+)*$/i.test(name)
-}
-
-function requireExclusiveName(what: string, name: unknown): void {
-  if (isName(name)) return
-  throw invalid(
-    `${what}: exclusive ${JSON.stringify(name)} is no name.`,
-    "Use letters, digits, '-', '_' and '.', at most 128 characters, the same in all agents that exclude each other.",
-    name,
-  )
-}
-
 function checkOptions(name: string, options: AnyOptions, handler: unknown): void {
   const what = `Agent '${name}'`
   requireAgentName(name)
@@ -392,13 +352,14 @@ function checkOptions(name: string, options: AnyOptions, handler: unknown): void
     )
   }
   checkEvents(what, options)
-  for (const option of ['after', 'observes'] as const) {
+  for (const option of ['after', 'observes', 'from'] as const) {
     if (reacts || options[option] === undefined) continue
     throw invalid(
       `${what} has '${option}' without 'on'.`,
       'Only agents that react to events have it; directed work starts when it is asked for.',
     )
   }
+  if (options.from !== undefined) requireFrom(options, what)
   if (options.after !== undefined) checkTypes(`${what}: after`, options.after)
   if (options.observes !== undefined && typeof options.observes !== 'boolean')
     throw invalid(`${what}: observes is no boolean.`, 'Use true or false.', options.observes)
@@ -470,13 +431,14 @@ function checkFreshness(what: string, freshness: FreshnessOptions | undefined): 
     throw invalid(`${what}: freshness.then '${then}' is unknown.`, "Use 'hold', 'cancel' or 'restart'.", then)
 }
 
-function requireWholeNumber(value: number, max: number, what: string): void {
-  if (Number.isSafeInteger(value) && value >= 1 && value <= max) return
-  throw new SpineError('SPINE_OPTION_INVALID', `${what} is ${value}.`, {
-    value,
-    limit: max,
-    fix: `Use a whole number from 1 to ${max}.`,
-  })
+function requireFrom({ from, on }: AnyOptions, what: string): void {
+  if (isJoin(on) && from !== 'now')
+    throw invalid(
+      `${what} has 'from' with a join.`,
+      'Join what comes from now on; read what came before with spine.log.',
+    )
+  if (from === 'now' || from === 'beginning') return
+  requireWholeNumber(from as number, Number.MAX_SAFE_INTEGER, `${what}: from`)
 }
 
 function invalid(message: string, fix: string, value?: unknown): SpineError {

@@ -8,10 +8,11 @@ import { NORMAL } from '../event/priority.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { addLetter } from './dead-letters.ts'
 import { type Row, STATUS, type Status } from './delivery-table.ts'
-import type { EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
+import type { EncodedBehind, EncodedDelivery, EncodedRound, EncodedRun, EncodedState } from './encode-state.ts'
 import { indexTurns } from './freshness.ts'
 import { addGather } from './gather.ts'
 import type { JoinRound, JoinSpec } from './join-rounds.ts'
+import { addOwed } from './owings.ts'
 import { subscribe, targetIndex } from './registrations.ts'
 import { type AgentState, type Command, initialState, type RunState, type SpineState } from './state.ts'
 import { applyTerms, typeIndex } from './terms.ts'
@@ -19,7 +20,7 @@ import type { WaitState } from './wait-index.ts'
 import { beginWait } from './waits.ts'
 
 /** Raised when what is folded, or how it is encoded, changes: older snapshots are not read any more. */
-export const STATE_VERSION = 4
+export const STATE_VERSION = 5
 
 export function decodeState(encoded: string): SpineState {
   const from = JSON.parse(encoded) as EncodedState
@@ -28,6 +29,7 @@ export function decodeState(encoded: string): SpineState {
   for (const agent of from.agents) readAgent(state, agent)
   for (const { id, root, session, deadline, priority = 0 } of from.requests)
     state.requests.priority[state.requests.add(id, root, session, deadline)] = priority
+  for (const request of state.owings.keys()) state.requests.atRest[state.requests.find(request)] = 0
   readDeliveries(state, from.deliveries)
   for (const budget of from.budgets ?? []) readBudget(state, budget)
   for (const { request, agents } of from.joinsFired)
@@ -73,9 +75,17 @@ function readAgent(state: SpineState, from: EncodedState['agents'][number]): voi
   agent.since = from.since
   agent.subscribed = new Map(from.subscribed.map(({ type, from: since }) => [type, since]))
   if (from.paused !== undefined) agent.paused = { since: from.paused.since, why: from.paused.why ?? undefined }
+  if (from.behind !== undefined) readBehind(state, agent, from.behind)
   if (from.breaker !== undefined) agent.breaker = { ...from.breaker, failures: [...from.breaker.failures] }
   if (from.rate !== undefined) agent.rate = new Map(from.rate.map(({ key, starts }) => [key, starts]))
   for (const { key, mode, letters } of from.holds) agent.holds.set(key, { mode, letters: [...letters] })
+}
+
+function readBehind(state: SpineState, agent: AgentState, from: EncodedBehind): void {
+  const { owed = [], ...place } = from
+  agent.behind = { ...place, owed: new Map() }
+  if (agent.registration?.observes !== true) state.lastMissed = Math.max(state.lastMissed, place.missed)
+  for (const { event, request, pool = 0 } of owed) addOwed(state.owings, { event, request, pool, by: agent.behind })
 }
 
 function readBudget(state: SpineState, from: NonNullable<EncodedState['budgets']>[number]): void {

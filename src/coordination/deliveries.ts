@@ -38,6 +38,8 @@ export interface Opening {
   readonly terms?: OpeningTerms | undefined
 }
 
+type WakingSource = Pick<LogRecord, 'request' | 'session' | 'hops' | 'deadline'>
+
 /** What its subscription asks beyond the event itself. */
 export interface OpeningTerms {
   /** It only looks on: nothing waits for it, and no end of its request ends it. What it calls or hands off to, too. */
@@ -110,9 +112,20 @@ export function orderKey(
 
 function joinRequest(state: SpineState, row: Row, source: Opening['source']): void {
   const { deliveries, requests } = state
-  let slot = requests.find(source.request)
+  const slot = wakeRequest(state, source)
   const deadline = source.deadline ?? 0
-  if (slot === 0) slot = openRequest(state, source)
+  deliveries.request[row] = slot
+  deliveries.linkRequest(requests.firstRow(slot), row)
+  requests.first[slot] = row
+  requests.open[slot] = (requests.open[slot] as number) + 1
+  if (deadline !== 0) expireAt(state, row, deadline)
+}
+
+/** There is, or will be, work of it. */
+export function wakeRequest(state: SpineState, source: WakingSource): number {
+  const { requests } = state
+  const deadline = source.deadline ?? 0
+  const slot = requests.find(source.request) || openRequest(state, source)
   if (requests.atRest[slot] === 1) {
     requests.atRest[slot] = 0
     // What takes up a request that had come to rest is a turn of its own (freshness.ts).
@@ -122,14 +135,10 @@ function joinRequest(state: SpineState, row: Row, source: Opening['source']): vo
       state.due?.push({ at: deadline, kind: 'request-deadline', row: 0, source: 0, name: source.request })
     }
   }
-  deliveries.request[row] = slot
-  deliveries.linkRequest(requests.firstRow(slot), row)
-  requests.first[slot] = row
-  requests.open[slot] = (requests.open[slot] as number) + 1
-  if (deadline !== 0) expireAt(state, row, deadline)
+  return slot
 }
 
-function openRequest({ requests, turns, at }: SpineState, { request, session }: Opening['source']): number {
+function openRequest({ requests, turns, at }: SpineState, { request, session }: WakingSource): number {
   if (turns.isUsed) turns.requestOpened(session)
   return requests.add(request, at + 1, session)
 }
@@ -243,9 +252,16 @@ function leaveRequest({ deliveries, requests }: SpineState, row: Row, slot: numb
   requests.open[slot] = (requests.open[slot] as number) - 1
 }
 
-/** Nothing of it is open, save what only looks on; that keeps its slot. */
+/** It is owed nothing any more (owings.ts). */
+export function restIfOver(state: SpineState, request: string): void {
+  const slot = state.requests.find(request)
+  if (slot !== 0 && state.requests.open[slot] === 0) restRequest(state, slot, request)
+}
+
+/** Nothing of it is open, save what only looks on, that keeps its slot; unless an agent is to be given more of it. */
 function restRequest(state: SpineState, slot: number, request: string): void {
-  const { requests, joins, marks, turns, budgets, lettersOfRequest } = state
+  const { requests, joins, marks, turns, budgets, lettersOfRequest, owings } = state
+  if (owings.size > 0 && owings.has(request)) return
   if (requests.atRest[slot] === 0) {
     requests.atRest[slot] = 1
     requests.deadline[slot] = 0

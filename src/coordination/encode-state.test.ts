@@ -107,9 +107,17 @@ function flawsOf(state: SpineState): readonly string[] {
     resting.every((slot) => requests.open[slot] === 0 && watched.has(requests.id[slot] as string)),
     'Q2 only what looks on keeps the slot of a request at rest',
   )
-  must(slots.length === byRequest.size, 'Q1 a slot for each request with open work, and no other')
+  const owed = new Set(agents.flatMap(({ behind }) => [...(behind?.owed.values() ?? [])].map(({ request }) => request)))
+  must(
+    slots.length === new Set([...byRequest.keys(), ...owed]).size,
+    'Q1 a slot for each request with open work, or owed some, and no other',
+  )
+  must([...owed].sort().join() === [...state.owings.keys()].sort().join(), 'OW1 what is owed is known by request')
   for (const slot of slots) {
-    must(requests.open[slot] === byRequest.get(requests.id[slot] as string), `Q1 the count of ${requests.id[slot]}`)
+    must(
+      requests.open[slot] === (byRequest.get(requests.id[slot] as string) ?? 0),
+      `Q1 the count of ${requests.id[slot]}`,
+    )
     let linked = 0
     for (let row = requests.firstRow(slot); row !== 0; row = deliveries.nextOfRequest(row))
       linked += deliveries.request[row] === slot ? 1 : Number.NaN
@@ -190,6 +198,24 @@ function redriven(state: SpineState, id: string): number {
   ).length
 }
 
+/** Events above the place of the agent that it still hears, and has not been given. */
+function admitted(state: SpineState, record: LogRecord): number {
+  const { name, upTo, events, places } = record.data as unknown as {
+    readonly name: string
+    readonly upTo: number
+    readonly events: readonly number[]
+    readonly places: readonly { readonly type: string }[]
+  }
+  const { behind, registration } = agentNamed(state, name) ?? {}
+  if (behind === undefined || registration === undefined || upTo <= behind.cursor) return 0
+  const index = state.agentIndex.get(name) as number
+  const hears = (type: string) => registration.on.includes(type) || registration.on.includes('*')
+  return events.filter(
+    (event, at) =>
+      event > behind.cursor && hears(places[at]?.type as string) && state.deliveries.find(event, index) === 0,
+  ).length
+}
+
 /** How many deliveries a record opens, by the words of the design alone. */
 function opens(state: SpineState, record: LogRecord): number {
   const open = (name: string | undefined) => {
@@ -198,8 +224,9 @@ function opens(state: SpineState, record: LogRecord): number {
   }
   const data = record.data as { command?: string; handoff?: object }
   if (!isSystemType(record.type)) {
-    return state.agents.filter(({ name, registration }, index) => {
-      if (registration === undefined || state.joins.find(index, record, record.type) !== 0) return false
+    return state.agents.filter(({ name, registration, behind }, index) => {
+      if (behind !== undefined || registration === undefined || state.joins.find(index, record, record.type) !== 0)
+        return false
       if (registration.on.includes('*')) return record.agent !== name
       const { per } = (registration.join ?? {}) as { per?: string }
       return (
@@ -209,6 +236,7 @@ function opens(state: SpineState, record: LogRecord): number {
   }
   if (record.type === 'spine.call.requested') return data.command === undefined || open(record.agent) ? 1 : 0
   if (record.type === 'spine.delivery.completed') return data.handoff !== undefined && open(record.agent) ? 1 : 0
+  if (record.type === 'spine.agent.admitted') return admitted(state, record)
   if (record.type === 'spine.delivery.redriven') return redriven(state, deliveryId(record.cause, record.agent ?? ''))
   return 0
 }

@@ -6,6 +6,7 @@
  */
 import { NORMAL } from '../event/priority.ts'
 import { type Json, withSortedKeys } from '../kernel/json.ts'
+import type { BehindState } from './behind.ts'
 import type { RequestBudget } from './budgets.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import type { JoinRound } from './join-rounds.ts'
@@ -16,6 +17,7 @@ const STATUS_NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, value
 
 /** What `encodeState` writes: plain JSON, with names instead of rows. */
 export type EncodedState = ReturnType<typeof stateJson>
+export type EncodedBehind = ReturnType<typeof behindJson>
 export type EncodedDelivery = ReturnType<typeof deliveryJson>
 export type EncodedRound = NonNullable<ReturnType<typeof roundJson>>
 export type EncodedRun = NonNullable<ReturnType<typeof runJson>>
@@ -129,7 +131,7 @@ function placesInQueues({ agents, deliveries }: SpineState): ReadonlyMap<Row, nu
 }
 
 function agentJson(agent: AgentState) {
-  const { name, registration, since, subscribed, open, paused, breaker, rate } = agent
+  const { name, registration, since, subscribed, open, paused, behind, breaker, rate } = agent
   const holds = [...agent.holds].map(([key, { mode, letters }]) => ({ key, mode, letters })).sort(byText('key'))
   return {
     name,
@@ -138,10 +140,16 @@ function agentJson(agent: AgentState) {
     subscribed: [...subscribed].map(([type, from]) => ({ type, from })).sort(byText('type')),
     open,
     holds,
+    ...(behind === undefined ? {} : { behind: behindJson(behind) }),
     ...(breaker === undefined ? {} : { breaker: { ...breaker } }),
     ...(rate === undefined ? {} : { rate: [...rate].map(([key, starts]) => ({ key, starts })) }),
     ...(paused === undefined ? {} : { paused: { since: paused.since, why: paused.why ?? null } }),
   }
+}
+
+function behindJson({ since, cursor, missed, owed }: BehindState) {
+  const all = [...owed.values()].map(({ event, request, pool }) => ({ event, request, ...unless(0, 'pool', pool) }))
+  return { since, cursor, missed, ...(all.length === 0 ? {} : { owed: all }) }
 }
 
 function deliveryJson(state: SpineState, row: Row, place: number) {

@@ -16,6 +16,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { foldAfterMatched, isAfterWait, tickOffEvent } from './after.ts'
 import { carve, foldGiven, foldLow, foldSpent, inheritPool, reserve } from './budgets.ts'
 import { BUDGET, foldBudgetPause, foldRaised, inheritPools, foldReturned } from './fold-budgets.ts'
+import { foldAdmitted, foldBehind } from './behind.ts'
 import { foldBreakerClosed, foldBreakerOpened, foldHeard } from './breakers.ts'
 import { countCrashes, foldRunsStarted } from './crashes.ts'
 import { DELAY, endDelay } from './delays.ts'
@@ -25,6 +26,7 @@ import { STATUS, type Row } from './delivery-table.ts'
 import { holdExclusive } from './hold-exclusive.ts'
 import { openGather, settleGathers } from './settle-gathers.ts'
 import { foldPaused, foldResumed } from './pauses.ts'
+import { dropOwedTo, oweForBudget } from './owings.ts'
 import { registerAgent, removeAgent, renameAgent, targetIndex } from './registrations.ts'
 import { foldJoinDue, JOIN_WAIT } from './join.ts'
 import type { AgentState, Command, RunState, SpineState } from './state.ts'
@@ -106,6 +108,8 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
   'spine.agent.renamed': renameAgent,
   'spine.agent.paused': foldPaused,
   'spine.agent.resumed': foldResumed,
+  'spine.agent.behind': foldBehind,
+  'spine.agent.admitted': foldAdmitted,
   'spine.breaker.opened': foldBreakerOpened,
   'spine.breaker.closed': foldBreakerClosed,
   'spine.lane.claimed': countCrashes,
@@ -213,6 +217,7 @@ const FOLDS: { readonly [Type in SystemType]?: Fold } = {
     restartRun(state, row, record, generation)
   }),
   'spine.budget.given': (state, record) => {
+    oweForBudget(state, record)
     if (state.requests.find(record.request) !== 0) foldGiven(state.budgets, record)
   },
   'spine.budget.low': (state, record) => foldLow(state.budgets, record),
@@ -280,6 +285,7 @@ function foldCall(state: SpineState, record: LogRecord): void {
 
 function endOfRequest(state: SpineState, record: LogRecord): void {
   const { requests } = state
+  dropOwedTo(state, record.request)
   let row = requests.firstRow(requests.find(record.request))
   while (row !== 0) {
     endDelivery(state, row, record, true)

@@ -4,6 +4,7 @@ import type { LogRecord } from '../event/record.ts'
 import { inheritPool, raise, settle } from './budgets.ts'
 import { forgetFailures, makeReady } from './deliveries.ts'
 import { type Row, STATUS } from './delivery-table.ts'
+import { oweFromPool } from './owings.ts'
 import type { SpineState } from './state.ts'
 
 /** `why` of a `spine.delivery.paused` that a raise ends. */
@@ -14,6 +15,7 @@ export function inheritPools(state: SpineState, record: LogRecord): void {
   const { deliveries, budgets, agentIndex, agents } = state
   const emitter = agentIndex.get(record.agent ?? '')
   const row = emitter === undefined ? 0 : deliveries.find(record.cause, emitter)
+  if (row !== 0 && state.owings.size > 0) oweFromPool(state, record, row)
   if (row === 0 || !budgets.spenders.has(row) || !deliveries.hasSource(record.sequence)) return
   for (let agent = 0; agent < agents.length; agent++) {
     const opened = deliveries.find(record.sequence, agent)

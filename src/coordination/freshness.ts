@@ -63,7 +63,10 @@ export function endTurn(state: SpineState, record: LogRecord): void {
   if (turns.turnsOf(session, type)?.open.has(request) !== true) {
     turns.remember(session, type, request, sinceOf(state, record))
     for (const agent of turns.listeners.get(type) ?? [])
-      if (turns.openOf(agent, session).some((row) => requestOf(state, row) === request))
+      if (
+        turns.openOf(agent, session).some((row) => requestOf(state, row) === request) ||
+        isOwedBy(state, request, agent)
+      )
         turns.gave(session, request, agent)
   }
   const slot = requests.find(request)
@@ -91,15 +94,21 @@ export function openFresh(state: SpineState, row: Row): void {
   if (spec === undefined) return
   const session = deliveries.session[row] as string
   const request = requestOf(state, row)
-  // It is what a newer turn was waited for.
-  for (const other of turns.openOf(index, session)) {
-    const stale = turns.stale.get(other)
-    if (stale?.requests.has(request) === true) supersede(state, other, stale)
-  }
-  turns.gave(session, request, index)
+  giveTurn(state, index, session, request)
   turns.opened(index, session, row)
   const root = requests.root[deliveries.request[row] as number] as Sequence
   for (const type of spec.newer) judgeOpening(state, row, index, root, type)
+}
+
+/** A request gives work to an agent: now, or when the agent has caught up (behind.ts). */
+export function giveTurn(state: SpineState, agent: number, session: string, request: string): void {
+  const { turns } = state
+  // It is what a newer turn was waited for.
+  for (const other of turns.openOf(agent, session)) {
+    const stale = turns.stale.get(other)
+    if (stale?.requests.has(request) === true) supersede(state, other, stale)
+  }
+  turns.gave(session, request, agent)
 }
 
 /** Whether events of this type overtook a delivery before it opened. */
@@ -156,6 +165,11 @@ function supersede(state: SpineState, row: Row, stale: Stale): void {
 function hasBegun({ deliveries }: SpineState, row: Row): boolean {
   const status = deliveries.status[row]
   return status === STATUS.ready || status === STATUS.backoff || status === STATUS.paused
+}
+
+function isOwedBy({ owings, agents }: SpineState, request: string, agent: number): boolean {
+  const { behind } = agents[agent] as AgentState
+  return behind !== undefined && [...(owings.get(request) ?? [])].some(({ by }) => by === behind)
 }
 
 function requestOf({ deliveries, requests }: SpineState, row: Row): string {

@@ -12,6 +12,8 @@ import { endDelivery, isBlocked, makeReady } from './deliveries.ts'
 import { STATUS, type Row } from './delivery-table.ts'
 import { askForLess } from './after.ts'
 import { indexTurns } from './freshness.ts'
+import { forgetBehind, startOf } from './behind.ts'
+import { payUpTo } from './owings.ts'
 import { applyBreaker, moveBreaker } from './breakers.ts'
 import { moveRound } from './join.ts'
 import { applyRate } from './rates.ts'
@@ -34,6 +36,7 @@ export function targetIndex(state: SpineState, name: string): number {
     keys: new Map(),
     holds: new Map(),
     paused: undefined,
+    behind: undefined,
     breaker: undefined,
     rate: undefined,
   })
@@ -50,9 +53,19 @@ export function registerAgent(
   const agent = state.agents[index] as AgentState
   const before = agent.subscribed
   unsubscribe(state, index, agent)
-  if (agent.registration === undefined) agent.since = sequence
+  if (agent.registration === undefined) {
+    agent.since = sequence
+    agent.behind = startOf(registration.from, sequence)
+    if (agent.behind !== undefined) state.marks?.push({ kind: 'behind', agent: agent.name })
+  }
+  // What joins, joins what comes from now on.
+  if (registration.join !== undefined) forgetBehind(state, agent)
+  // Nothing waits for what only looks on.
+  else if (registration.observes === true && agent.behind !== undefined) payUpTo(state, agent.behind, sequence)
   agent.registration = registration
-  agent.subscribed = new Map(registration.on.map((type) => [type, before.get(type) ?? sequence]))
+  // Events above it are given to the agent, whether it has been admitted them yet or not.
+  const since = Math.min(sequence, agent.behind?.cursor ?? sequence)
+  agent.subscribed = new Map(registration.on.map((type) => [type, before.get(type) ?? since]))
   applyBreaker(state, agent)
   applyRate(agent)
   applyTerms(state, index)
@@ -88,6 +101,7 @@ export function removeAgent(state: SpineState, record: LogRecord): void {
   state.joins.forgetAgent(index)
   agent.paused = undefined
   indexTurns(state)
+  forgetBehind(state, agent)
   agent.breaker = undefined
   agent.rate = undefined
 }
@@ -115,6 +129,10 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
   if (heir.registration === undefined && registration !== undefined) {
     registerAgent(state, record.sequence, { ...registration, name: to })
     heir.subscribed = subscribed
+    // Its place goes along, also where the registration names another to begin at.
+    heir.behind = agent.behind
+    agent.behind = undefined
+    applyTerms(state, index)
     heir.paused ??= agent.paused
     moveBreaker(state, agent, heir)
     if (heir.rate !== undefined) heir.rate = agent.rate
@@ -128,6 +146,7 @@ export function renameAgent(state: SpineState, record: LogRecord): void {
   }
   agent.paused = undefined
   indexTurns(state)
+  forgetBehind(state, agent)
   agent.breaker = undefined
   agent.rate = undefined
 }

@@ -1,7 +1,7 @@
 /**
  * Every request that has open deliveries, as slots of typed arrays. A request at rest costs nothing.
  *
- * Q1  A request has a slot exactly while it has an open delivery.
+ * Q1  A request has a slot exactly while it has an open delivery, or is owed one (owings.ts).
  * Q2  Deliveries that only look on (`observes`) keep the slot, and nothing else: they are not counted in `open`, not in its
  *     list of rows, and a request with nothing else is at rest.
  */

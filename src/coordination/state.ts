@@ -13,9 +13,11 @@ import type { SystemData } from '../event/catalogue.ts'
 import type { LogRecord } from '../event/record.ts'
 import type { Sequence } from '../event/sequence.ts'
 import { Budgets } from './budgets.ts'
+import type { BehindState } from './behind.ts'
 import type { BreakerState } from './breakers.ts'
 import { DeliveryTable, type Row } from './delivery-table.ts'
 import type { DueHeap } from './due-heap.ts'
+import type { Owings } from './owings.ts'
 import type { RunGathers } from './gather.ts'
 import { Exclusives } from './exclusives.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
@@ -42,6 +44,8 @@ export interface AgentState {
   readonly holds: Map<string, KeyHold>
   /** It starts nothing new while this is set (pauses.ts). */
   paused: AgentPause | undefined
+  /** It is given events later than they come (behind.ts). */
+  behind: BehindState | undefined
   /** Of an agent that declares one (breakers.ts). */
   breaker: BreakerState | undefined
   /** Of an agent that declares one (rates.ts). */
@@ -168,6 +172,8 @@ export type Mark =
   | { readonly kind: 'fresh'; readonly row: Row; readonly source: Sequence }
   /** An agent that was paused, or held by its breaker, may start work again. */
   | { readonly kind: 'resumed'; readonly agent: string }
+  /** An agent is behind, has been admitted events, or is not behind any more. */
+  | { readonly kind: 'behind'; readonly agent: string }
   /** The breaker of an agent has to be opened or closed. */
   | { readonly kind: 'breaker'; readonly agent: string }
   /** It waits for a key, or for an exclusive, that in the end may wait for it. */
@@ -201,6 +207,10 @@ export interface SpineState {
   readonly lettersOfRequest: Map<string, Set<string>>
   readonly lanes: Map<string, LaneState>
   readonly budgets: Budgets
+  /** What agents that are behind have not been given of requests that are open. */
+  readonly owings: Owings
+  /** The last event that somebody missed who is behind. */
+  lastMissed: Sequence
   marks: Mark[] | undefined
   due: DueHeap | undefined
   /** While a record is folded: runs of whose open gathers a branch has ended. Empty between records. */
@@ -228,6 +238,8 @@ export function initialState(): SpineState {
     lettersOfRequest: new Map(),
     lanes: new Map(),
     budgets: new Budgets(),
+    owings: new Map(),
+    lastMissed: 0,
     marks: undefined,
     due: undefined,
     touched: undefined,

@@ -11,6 +11,7 @@ import type { LogRecord } from '../event/record.ts'
 import { openDelivery } from './deliveries.ts'
 import { joinRound, openRound, typesGathered } from './join.ts'
 import type { JoinSpec } from './join-rounds.ts'
+import { missEvent } from './owings.ts'
 import type { AgentState, SpineState, Terms } from './state.ts'
 
 /** What stands in a registration for every type of event. */
@@ -19,6 +20,11 @@ export const EVERYTHING = '*'
 const NOTHING: ReadonlySet<string> = new Set()
 
 export function openOnTerms(state: SpineState, agent: number, terms: Terms, type: number, record: LogRecord): void {
+  const { behind } = state.agents[agent] as AgentState
+  if (behind !== undefined) {
+    missEvent(state, agent, behind, record)
+    return
+  }
   if (state.joins.size > 0 && joinRound(state, agent, record)) return
   if (terms.lingering.includes(record.type)) return
   const { join, observes, after } = terms
@@ -50,7 +56,8 @@ export function applyTerms(state: SpineState, index: number): void {
   const gathered = state.joins.size === 0 ? NOTHING : typesGathered(state, index)
   const hears = (type: string) => agent.subscribed.has(type) || agent.subscribed.has(EVERYTHING)
   const lingering = [...gathered].filter((type) => !hears(type))
-  const isPlain = join === undefined && after === undefined && !observes && gathered.size === 0
+  const isPlain =
+    agent.behind === undefined && join === undefined && after === undefined && !observes && gathered.size === 0
   agent.terms = isPlain ? undefined : { join, after, observes, lingering }
 }
 

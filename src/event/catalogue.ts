@@ -65,13 +65,13 @@ const attempt = { upTo: 'number?', failed: 'text?' } as const
 export const CATALOGUE = {
   'spine.agent.registered': fact('An agent exists from here on, with these subscriptions and options.', {
     name: 'text', version: 'text', kind: 'text', on: 'texts', emits: 'texts', order: 'text', options: 'json', onFailure: 'text?',
-    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?', freshness: 'json?', exclusive: 'text?',
+    join: 'json?', after: 'texts?', observes: 'flag?', priority: 'text?', freshness: 'json?', exclusive: 'text?', from: 'json?',
   }),
   'spine.agent.removed': fact('The agent is gone; its open deliveries end here.', { name: 'text' }),
   'spine.agent.renamed': fact('The agent goes on under another name, with its open deliveries.', { name: 'text', to: 'text' }),
   'spine.agent.paused': fact('The agent starts nothing new.', { name: 'text', why: 'text?' }),
   'spine.agent.resumed': fact('The agent starts work again.', { name: 'text' }),
-  'spine.agent.admitted': fact('Matching events up to a sequence were opened for an agent that is behind.', { name: 'text', upTo: 'number', events: 'numbers' }),
+  'spine.agent.admitted': fact('Matching events up to a sequence were opened for an agent that is behind.', { name: 'text', upTo: 'number', events: 'numbers', places: 'json?' }),
   'spine.agent.behind': fact('The agent has more waiting than memory should hold; from here on a cursor is kept.', { name: 'text', since: 'number' }),
   'spine.lane.claimed': fact('A process owns the lane from here on.', { lane: 'text', owner: 'text' }),
   'spine.lane.released': fact('The owner let go of the lane in good order.', { lane: 'text' }),

@@ -65,6 +65,11 @@ export const LIMIT_TABLE = {
   rateStartsMax: limit(10_000, 'starts', 'of one rate window; the times of these are kept for each key'),
   ratePerMsMax: limit(86_400_000, 'ms', 'of one rate window; its starts are kept for that long'),
   retryAfterMsMax: limit(86_400_000, 'ms', 'that a RetryAfter may ask for; more is taken as a day'),
+  pendingInMemoryMax: limit(
+    100_000,
+    'deliveries',
+    'open of one agent; what comes beyond waits on the log, and the agent is behind',
+  ),
   routeRulesMax: limit(64, 'rules', 'of one route; a longer list is data, and belongs into a predicate'),
   stoppedStepMs: limit(5_000, 'ms', 'that a step has to end after its signal, while the next of its key waits'),
   readRecordsMax: limit(1_000, 'records', 'one page of a read'),

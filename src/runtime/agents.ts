@@ -3,7 +3,7 @@ import type { JoinSpec } from '../coordination/join-rounds.ts'
 import { breakerPhase } from '../coordination/breakers.ts'
 import { agentNamed, type AgentState, deliveryId } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
-import { requireAgentName } from '../agent/agent.ts'
+import { requireAgentName } from '../agent/agent-name.ts'
 import { limits } from '../kernel/limits.ts'
 import { fact, systemHeader } from './record-draft.ts'
 import type { Runtime } from './runtime.ts'
@@ -24,6 +24,8 @@ export interface AgentInfo {
   readonly absent: boolean
   /** Someone paused it: it starts nothing new. `since`: sequence of the record that says so. */
   readonly paused: { readonly since: number; readonly why?: string } | undefined
+  /** It is given events later than they come: all up to `upTo` so far. `since`: sequence of the record that says so. */
+  readonly behind: { readonly since: number; readonly upTo: number } | undefined
   /** Of an agent that declares one. */
   readonly breaker: BreakerInfo | undefined
   /** Deliveries not ended yet. */
@@ -85,6 +87,16 @@ export class Agents {
         fix: "An agent that reacts can only take over from one that reacts; one with 'input' from one with 'input'.",
       })
     }
+    if (heir?.registration !== undefined && agentNamed(this.#runtime.state, name)?.behind !== undefined) {
+      throw new SpineError(
+        'SPINE_AGENT_INVALID',
+        `'${name}' is behind, and '${to}' could not be given what it has missed.`,
+        {
+          value: to,
+          fix: `Host '${name}' until it has caught up, or rename it into a new name.`,
+        },
+      )
+    }
     await this.#append('spine.agent.renamed', { name, to })
   }
 
@@ -133,6 +145,7 @@ export class Agents {
         paused === undefined
           ? undefined
           : { since: paused.since, ...(paused.why === undefined ? {} : { why: paused.why }) },
+      behind: agent.behind === undefined ? undefined : { since: agent.behind.since, upTo: agent.behind.cursor },
       breaker: this.#breakerOf(agent),
       open,
       heldKeys: [...agent.holds].map(([key, { mode, letters }]) => ({

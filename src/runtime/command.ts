@@ -1,5 +1,5 @@
 import type { Priority } from '../event/priority.ts'
-import type { RetryPolicy } from '../agent/agent.ts'
+import type { RetryPolicy } from '../agent/retry-policy.ts'
 import type { StepContext } from '../agent/context.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
 import type { Amounts } from '../event/amounts.ts'

@@ -3,10 +3,9 @@ import {
   type AnyHandler,
   type AnyOptions,
   type PreemptOptions,
-  type RetryPolicy,
-  retryPolicy,
   subscriptionsOf,
 } from '../agent/agent.ts'
+import { type RetryPolicy, retryPolicy } from '../agent/retry-policy.ts'
 import { isJoin } from '../agent/join.ts'
 import { protectionOf } from '../agent/protection.ts'
 import type { AnyEventType } from '../agent/event-type.ts'
@@ -146,7 +145,7 @@ export function registrationOf(agent: HostedAgent): SystemData<'spine.agent.regi
 }
 
 /** Left out where they say nothing. */
-function termsOf({ on, after, observes, priority, freshness, exclusive }: AnyOptions): {
+function termsOf({ on, after, observes, priority, freshness, exclusive, from }: AnyOptions): {
   readonly [name: string]: Json
 } {
   const terms: { [name: string]: Json } = {}
@@ -161,6 +160,7 @@ function termsOf({ on, after, observes, priority, freshness, exclusive }: AnyOpt
   }
   if (after !== undefined && after.length > 0) terms['after'] = after.map(({ type }) => type)
   if (observes === true) terms['observes'] = true
+  if (from !== undefined && from !== 'now') terms['from'] = from
   return terms
 }
 

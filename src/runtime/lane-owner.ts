@@ -21,7 +21,7 @@ import { limits } from '../kernel/limits.ts'
 import type { Random } from '../kernel/random.ts'
 import type { CommitDraft } from './appender.ts'
 import { failureOf } from './failure.ts'
-import { fact, rowHeader, systemHeader } from './record-draft.ts'
+import { fact, requestHeader, rowHeader, systemHeader } from './record-draft.ts'
 import { workHead } from './lane.ts'
 import type { Logger } from './logger.ts'
 
@@ -74,8 +74,7 @@ export class LaneOwner {
         return
       }
       case 'expire-request': {
-        const slot = state.requests.find(decision.request)
-        const { agent: _, ...header } = rowHeader(state, state.requests.firstRow(slot), time)
+        const header = requestHeader(state, decision.request, time)
         const expired = fact('spine.request.expired', header, { deadline: decision.deadline })
         this.#write(`expire ${decision.request}`, [expired], [`request/${decision.request}`])
       }

@@ -7,6 +7,7 @@ import { takeOver } from '../coordination/decide.ts'
 import type { Mark } from '../coordination/state.ts'
 import { SpineError } from '../kernel/errors.ts'
 import type { AfterLookUps } from './after-look-ups.ts'
+import type { CatchUp } from './catch-up.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { EventWaits } from './event-waits.ts'
 import type { LaneOwner } from './lane-owner.ts'
@@ -20,13 +21,22 @@ export class Marks {
   readonly #owner: LaneOwner
   readonly #lookUps: AfterLookUps
   readonly #waits: EventWaits
+  readonly #catchUp: CatchUp
 
-  constructor(host: RunHost, dispatcher: Dispatcher, owner: LaneOwner, lookUps: AfterLookUps, waits: EventWaits) {
+  constructor(
+    host: RunHost,
+    dispatcher: Dispatcher,
+    owner: LaneOwner,
+    lookUps: AfterLookUps,
+    waits: EventWaits,
+    catchUp: CatchUp,
+  ) {
     this.#host = host
     this.#dispatcher = dispatcher
     this.#owner = owner
     this.#lookUps = lookUps
     this.#waits = waits
+    this.#catchUp = catchUp
   }
 
   /** From here on this process decides: what the records before it have left to do. */
@@ -40,7 +50,10 @@ export class Marks {
     for (const place of stale) this.#owner.overtake(place)
     this.#lookUps.add(held)
     for (const place of late) this.#owner.cancelLate(place)
-    for (const { name, breaker } of state.agents) if (breaker !== undefined) this.#owner.moveBreaker(name)
+    for (const { name, breaker } of state.agents) {
+      if (breaker !== undefined) this.#owner.moveBreaker(name)
+      this.#catchUp.goOn(name)
+    }
     for (const { row, source } of ready) this.#dispatcher.ready(row, source)
   }
 
@@ -62,6 +75,7 @@ export class Marks {
       else if (mark.kind === 'fresh') this.#dispatcher.fresh(mark.row, mark.source)
       else if (mark.kind === 'resumed') this.#dispatcher.resumed(mark.agent)
       else if (mark.kind === 'breaker') this.#owner.moveBreaker(mark.agent)
+      else if (mark.kind === 'behind') this.#catchUp.moved(mark.agent)
     }
   }
 

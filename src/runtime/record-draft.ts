@@ -35,6 +35,20 @@ export function rowHeader({ deliveries, requests, agents }: SpineState, row: Row
   }
 }
 
+/** Of something that is open of it; or, when all that is left of it waits for agents that are behind, of what they miss. */
+export function requestHeader(state: SpineState, request: string, time: number): Omit<Place, 'agent'> {
+  const { requests, owings } = state
+  const slot = requests.find(request)
+  const row = requests.firstRow(slot)
+  if (row !== 0) {
+    const { agent: _, ...header } = rowHeader(state, row, time)
+    return header
+  }
+  const session = requests.session[slot] as string
+  const [missed] = owings.get(request) ?? []
+  return { ...systemHeader(time), session, request, key: session, cause: missed?.event ?? 0 }
+}
+
 /** The header of facts that belong to no conversation: registrations, lanes. */
 export function systemHeader(time: number): Place {
   return {

@@ -1,5 +1,6 @@
 import { type Declared, findAfterCircle } from '../coordination/after-circles.ts'
 import { agentNamed, type SpineState } from '../coordination/state.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { NewRecord } from '../event/record.ts'
 import { canonicalJson, type Json } from '../kernel/json.ts'
 import { SpineError } from '../kernel/errors.ts'
@@ -28,6 +29,14 @@ export function changedRegistrations(
     parts.at(-1)?.push(fact('spine.agent.registered', systemHeader(time), registration))
   }
   return parts
+}
+
+/** @throws SPINE_TRIMMED for a new agent that begins where the log begins no more */
+export async function requireRetained(hosted: Iterable<HostedAgent>, state: SpineState, engine: Engine): Promise<void> {
+  for (const { name, options } of hosted) {
+    const isNew = agentNamed(state, name)?.registration === undefined
+    if (isNew && typeof options.from === 'number') await engine.read({ after: options.from - 1, limit: 1 })
+  }
 }
 
 /**

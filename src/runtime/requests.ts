@@ -12,6 +12,7 @@ import { SpineError } from '../kernel/errors.ts'
 import { canonicalJson } from '../kernel/json.ts'
 import { optionNames, requireKnownOptions } from '../kernel/known-options.ts'
 import { limits } from '../kernel/limits.ts'
+import type { Owing } from './catch-up.ts'
 import { fingerprint } from './fingerprint.ts'
 import { givenPriority } from './given-priority.ts'
 import { keyReused } from './key-reused.ts'
@@ -62,7 +63,9 @@ export class Requests {
   async settled(request: string, within: Duration = '60s'): Promise<Settled> {
     const withinMs = durationMs(within, 'settled: within')
     if (typeof request !== 'string' || this.#openRows(request).length === 0) await this.#root(request)
+    const until = this.#runtime.clock.now() + withinMs
     await this.#rests.rest(request, withinMs)
+    if (this.#isAnyBehind()) await this.#given(request, until)
     return this.#describe(request)
   }
 
@@ -77,7 +80,7 @@ export class Requests {
   async *events(request: string): AsyncIterableIterator<SpineEvent> {
     for (let after = 0; ; ) {
       const head = this.#runtime.state.at
-      const isOpen = this.#isOpen(request)
+      const isOpen = this.#isOpen(request) || (await this.#isOwedHere(request))
       const page = await this.#runtime.engine.read({ request, after, limit: limits.readRecordsMax })
       for (const record of page) if (!isSystemType(record.type)) yield toEvent(record, this.#runtime.types)
       after = page.at(-1)?.sequence ?? after
@@ -89,7 +92,7 @@ export class Requests {
 
   async cancel(id: string, why: string): Promise<void> {
     const root = await this.#root(id)
-    if (this.#openRows(id).length === 0) return
+    if (this.#openRows(id).length === 0 && !(await this.#isOwed(id))) return
     const { clock } = this.#runtime
     const header = {
       time: clock.now(),
@@ -122,12 +125,12 @@ export class Requests {
     if (outcome.status === 'key-reused') throw keyReused(once?.name, outcome.first)
   }
 
-  /** A request with nothing open has no class. */
+  /** A request at rest has no class. */
   async setPriority(id: string, priority: Priority, why: string | undefined): Promise<void> {
     const given = givenPriority(priority, 'setPriority')
     if (given === undefined) throw missingPriority()
     const root = await this.#root(id)
-    if (this.#openRows(id).length === 0) return
+    if (this.#openRows(id).length === 0 && !this.#runtime.state.owings.has(id)) return
     const { session, key, sequence, hops } = root
     const header = { time: this.#runtime.clock.now(), session, request: id, key, cause: sequence, hops }
     const data = { priority: given, ...(why === undefined ? {} : { why: String(why) }) }
@@ -154,6 +157,52 @@ export class Requests {
 
   #isOpen(request: string): boolean {
     return this.#openRows(request).some((row) => this.#isHosted(row))
+  }
+
+  /** Agents that are hosted here, and behind, have been given all of it, and are done with it; or the bound has passed. */
+  async #given(request: string, until: number): Promise<void> {
+    const { catchUp, clock } = this.#runtime
+    while (this.#isAnyBehind() && clock.now() < until && !this.#runtime.isClosed) {
+      const seen = catchUp.moves
+      const isOwed = await this.#isOwedHere(request)
+      if (seen === catchUp.moves) {
+        if (!isOwed) break
+        await this.#moveAfter(seen, until)
+      }
+      await this.#rests.rest(request, Math.max(0, until - clock.now()))
+    }
+    // What was admitted last, and put nobody behind any more.
+    await this.#rests.rest(request, Math.max(0, until - clock.now()))
+  }
+
+  #moveAfter(seen: number, until: number): Promise<void> {
+    const { catchUp, clock, onFolded } = this.#runtime
+    return new Promise((resolve) => {
+      const done = () => {
+        timer.cancel()
+        onFolded.delete(look)
+        resolve()
+      }
+      const look = () => {
+        if (catchUp.moves !== seen || this.#runtime.isClosed) done()
+      }
+      const timer = clock.setTimer(until, done)
+      onFolded.add(look)
+    })
+  }
+
+  /** Some agent is still to be given an event of it. */
+  async #isOwed(request: string): Promise<boolean> {
+    return this.#isAnyBehind() && (await this.#runtime.catchUp.owing(request)).length > 0
+  }
+
+  async #isOwedHere(request: string): Promise<boolean> {
+    if (!this.#isAnyBehind()) return false
+    return (await this.#runtime.catchUp.owing(request)).some(({ agent }) => this.#runtime.hosted.has(agent))
+  }
+
+  #isAnyBehind(): boolean {
+    return this.#runtime.state.agents.some(({ behind }) => behind !== undefined)
   }
 
   #isHosted(row: Row): boolean {
@@ -186,13 +235,20 @@ export class Requests {
     const { state } = this.#runtime
     const rows = this.#openRows(request)
     const waiting = rows.filter((row) => this.#isHosted(row)).map((row) => waitingOf(this.#runtime, row))
-    const absent = [...new Set(rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row)))]
+    const owing = this.#isAnyBehind() ? await this.#runtime.catchUp.owing(request) : []
+    const isHere = ({ agent }: Owing) => this.#runtime.hosted.has(agent)
+    for (const { agent, since } of owing.filter(isHere))
+      waiting.push({ agent, since, why: 'behind', detail: `'${agent}' has not been given all of it yet` })
+    const away = rows.filter((row) => !this.#isHosted(row)).map((row) => this.#agentOf(row))
+    const absent = [...new Set([...away, ...owing.filter((each) => !isHere(each)).map(({ agent }) => agent)])]
     const deadLetters = [...(state.lettersOfRequest.get(request) ?? [])].filter(
       (id) => state.deadLetters.get(id)?.observes !== true,
     )
     const at = state.at
     const status =
-      rows.length > 0 ? 'open' : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
+      rows.length + owing.length > 0
+        ? 'open'
+        : ((await this.#endOf(request)) ?? (deadLetters.length > 0 ? 'failed' : 'done'))
     return { status, at, deadLetters, spent: await this.#runtime.spendings.of(request), waiting, absent }
   }
 

@@ -1,6 +1,6 @@
 /** The `ctx` of one attempt: checks what a handler asks for and passes it to the run. */
 import type { AnyAgent } from '../agent/agent.ts'
-import { retryPolicy } from '../agent/agent.ts'
+import { retryPolicy } from '../agent/retry-policy.ts'
 import {
   CALL_OPTIONS,
   type CallOptions,

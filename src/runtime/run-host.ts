@@ -31,6 +31,8 @@ export interface Interception {
   readonly replaysAlways: boolean
   /** Instead of `limits.suspendedRunsMax`. */
   readonly suspendedRunsMax?: number
+  /** Instead of `limits.pendingInMemoryMax`. */
+  readonly pendingInMemory?: number
   handlerOf(agent: HostedAgent): AnyHandler
   stepOf(agent: HostedAgent, name: string, run: StepFunction): StepFunction
 }

@@ -30,6 +30,7 @@ import { Appender, type CommitDraft, type Settled } from './appender.ts'
 import { ChargesOnTheWay } from './charges-on-the-way.ts'
 import { LowBudgetsTold } from './low-budgets-told.ts'
 import { Spendings } from './spendings.ts'
+import { CatchUp } from './catch-up.ts'
 import { CallsOnTheWay } from './calls-on-the-way.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EventWaits } from './event-waits.ts'
@@ -42,7 +43,7 @@ import { fact, startedRecord, systemHeader } from './record-draft.ts'
 import { Marks } from './marks.ts'
 import { PreemptedSteps } from './preempted-steps.ts'
 import { Records } from './records.ts'
-import { changedRegistrations, requireNoCircle } from './registrations.ts'
+import { changedRegistrations, requireNoCircle, requireRetained } from './registrations.ts'
 import { RequestEnds } from './request-ends.ts'
 import { requireRegistered } from './require-registered.ts'
 import type { Run } from './run.ts'
@@ -84,6 +85,7 @@ export class Runtime implements RunHost {
   readonly effectsUnderWay = new Map<string, Promise<unknown>>()
   readonly preemptedSteps: PreemptedSteps
   readonly writer: string
+  readonly catchUp: CatchUp
   /** Called after every folded batch; for waits of users. */
   readonly onFolded = new Set<(marks: readonly Mark[]) => void>()
   /** Called for every record once it is folded; for waits of users. */
@@ -140,8 +142,9 @@ export class Runtime implements RunHost {
     this.#owner = new LaneOwner(this)
     this.#lookUps = new AfterLookUps(this)
     this.#waits = new EventWaits(this)
+    this.catchUp = new CatchUp(this)
     this.#snapshots = new Snapshots(engine, clock)
-    this.#marks = new Marks(this, this.#dispatcher, this.#owner, this.#lookUps, this.#waits)
+    this.#marks = new Marks(this, this.#dispatcher, this.#owner, this.#lookUps, this.#waits, this.catchUp)
   }
 
   get state() {
@@ -235,7 +238,7 @@ export class Runtime implements RunHost {
   /** Nothing runs here, nothing could start, and nothing is on its way to the log. */
   get isIdle(): boolean {
     if (this.isClosed) return true
-    const parts = [this.#appender, this.#dispatcher, this.#lookUps, this.#waits]
+    const parts = [this.#appender, this.#dispatcher, this.#lookUps, this.#waits, this.catchUp]
     if (parts.some(({ isIdle }) => !isIdle)) return false
     for (const run of this.liveRuns) if (run.phase !== 'suspended') return false
     return true
@@ -263,6 +266,7 @@ export class Runtime implements RunHost {
   }
 
   async #register(): Promise<void> {
+    await requireRetained(this.hosted.values(), this.state, this.engine)
     for (const records of changedRegistrations(this.hosted.values(), this.state, this.clock.now()))
       await this.appendAsOwner(records)
   }
@@ -434,6 +438,7 @@ export class Runtime implements RunHost {
 
   #folded(marks: readonly Mark[]): void {
     this.#marks.carryOut(marks)
+    this.catchUp.folded()
     dropStale(this.state)
     if (this.state.due?.next !== undefined) this.#armTimer()
     this.#snapshots.folded(this.state)

@@ -20,6 +20,7 @@ export interface Waiting {
    * - `ready`: it is about to start.
    * - `slots busy`: it may run, and every slot that its agent has in this process is taken.
    * - `agent paused`: someone paused its agent.
+   * - `behind`: its agent is given events later than they come, and has not come to all of this request (`since`: since when).
    * - `breaker open`: attempts of its agent kept failing; one is tried again at `until`.
    * - `rate limited`: its agent has started as many as its `rate` allows; the next may start at `until`.
    * - `behind its key`: another delivery of its key goes first (`on`).
@@ -39,6 +40,7 @@ export interface Waiting {
     | 'ready'
     | 'slots busy'
     | 'agent paused'
+    | 'behind'
     | 'breaker open'
     | 'rate limited'
     | 'behind its key'

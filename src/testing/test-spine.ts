@@ -30,9 +30,17 @@ export interface TestSpineOptions extends Omit<SpineOptions, 'engine' | 'clock' 
   readonly replay?: 'always' | 'after-crash'
   /** Seed of ids and jitter. Default `'test'`. */
   readonly seed?: string
+  /** Open deliveries of one agent, instead of `limits.pendingInMemoryMax`: beyond, it falls behind, and catches up. */
+  readonly pendingInMemory?: number
 }
 
-const TEST_SPINE_OPTIONS = optionNames<TestSpineOptions>({ agents: true, pools: true, replay: true, seed: true })
+const TEST_SPINE_OPTIONS = optionNames<TestSpineOptions>({
+  agents: true,
+  pools: true,
+  replay: true,
+  seed: true,
+  pendingInMemory: true,
+})
 
 /** A `Spine` that outlives the crashes of its process: what waits on it goes on when the process is back. */
 export interface TestSpine extends Spine {
@@ -165,7 +173,9 @@ export class TestWorld {
   }
 
   #interception(): Interception {
+    const { pendingInMemory } = this.#options
     return {
+      ...(pendingInMemory === undefined ? {} : { pendingInMemory }),
       replaysAlways: (this.#options.replay ?? 'always') === 'always',
       handlerOf: (agent) => this.#handlers.get(agent.name) ?? agent.handler,
       stepOf: (agent, name, run) => {

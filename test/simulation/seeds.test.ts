@@ -51,7 +51,9 @@ describe('checkers', async () => {
     Object.assign(Object.create(Object.getPrototypeOf(history)), history, change) as History
 
   const completed = first('spine.delivery.completed')
-  const started = first('spine.step.started')
+  const started = records.find(
+    ({ type, data }) => type === 'spine.step.started' && (data as { plain?: boolean }).plain !== true,
+  ) as LogRecord
   const fired = records.find(
     ({ type, data }) => type === 'spine.timer.fired' && (data as { command: string }).command.startsWith('@sleep'),
   ) as LogRecord
@@ -125,6 +127,25 @@ describe('checkers', async () => {
     ({ type, agent, cause }) =>
       type === 'spine.delivery.completed' && agent === 'filing' && exclusives.includes(agent) && cause < 200,
   ) as LogRecord
+
+  const written = records.find(
+    ({ type, agent }) => type === 'spine.delivery.completed' && agent === 'historian',
+  ) as LogRecord
+  const admitted = records.find(
+    ({ type, data }) =>
+      type === 'spine.agent.admitted' && (data as unknown as { events: readonly number[] }).events.length > 0,
+  ) as LogRecord
+
+  const budgeted = new Set(records.filter(({ type }) => type === 'spine.budget.given').map(({ request }) => request))
+  const paidLate = records.find(
+    ({ type, agent, request, data }) =>
+      type === 'spine.step.started' &&
+      agent === 'historian' &&
+      budgeted.has(request) &&
+      (data as { cost?: unknown }).cost !== undefined,
+  ) as LogRecord
+  const advising = records.find(({ type, agent }) => type === 'spine.step.started' && agent === 'advising') as LogRecord
+  const newer = { request: 'a newer order', session: advising.session, key: advising.session }
 
   it('find nothing in what happened', () => {
     expect(judge(evidence)).toEqual([])
@@ -328,6 +349,19 @@ describe('checkers', async () => {
       'exclusive',
       { history: saw({ visits: [heldVisit, { ...nextVisit, at: heldVisit.at }] }) },
     ],
+    ['who begins in the past is given an event twice', 'behind', { records: numbered([...records, written]) }],
+    ['who begins in the past misses an event', 'behind', { records: changed(written, { agent: 'nobody' }) }],
+    [
+      'what is given late spends beyond the budget',
+      'I20',
+      { records: numbered([...records, ...[1, 2, 3, 4].map(() => paidLate)]) },
+    ],
+    [
+      'who stands on an older turn goes on before anybody was given the newer one',
+      'P11',
+      { records: numbered(records.flatMap((one) => (one === advising ? [{ ...placed, ...newer }, one] : [one]))) },
+    ],
+    ['an event is admitted twice', 'behind', { records: numbered([...records, admitted]) }],
     ['who watches is not given an event', 'P7', { records: changed(watched, { agent: 'nobody' }) }],
     ['what is deduplicated is done twice', 'I8', { records: numbered([...records, greeted]) }],
     ['the owner folded something else', 'I18', { owner: `${evidence.owner} ` }],

@@ -28,6 +28,7 @@ export interface RegistrationOptions {
   readonly freshness?: { readonly newer: readonly string[]; readonly then: 'hold' | 'cancel' | 'restart' }
   readonly exclusive?: string
   readonly breaker?: { readonly failures: number; readonly withinMs: number; readonly cooldownMs: number }
+  readonly from?: 'beginning' | number
   readonly rate?: { readonly limit: number; readonly perMs: number }
 }
 
@@ -72,7 +73,7 @@ export class LogBuilder {
 
   register(name: string, options: RegistrationOptions = {}): number {
     const { on = [], order = 'default', version = '1', onFailure, join, after, observes } = options
-    const { priority, freshness, exclusive, breaker, rate } = options
+    const { priority, freshness, exclusive, breaker, rate, from } = options
     const kind = on.length === 0 ? 'directed' : 'reacts'
     const failing = onFailure === undefined ? {} : { onFailure }
     return this.record('spine.agent.registered', {
@@ -84,6 +85,7 @@ export class LogBuilder {
       ...(priority === undefined ? {} : { priority }),
       ...(freshness === undefined ? {} : { freshness }),
       ...(exclusive === undefined ? {} : { exclusive }),
+      ...(from === undefined ? {} : { from }),
     })
   }
 
@@ -105,6 +107,19 @@ export class LogBuilder {
 
   openBreaker(name: string, until: number, probe?: number): number {
     return this.record('spine.breaker.opened', { name, until, ...(probe === undefined ? {} : { probe }) })
+  }
+
+  putBehind(name: string): number {
+    return this.record('spine.agent.behind', { name, since: this.head + 1 })
+  }
+
+  /** These events, and no others up to there. */
+  admit(name: string, upTo: number, events: readonly number[]): number {
+    const places = events.map((sequence) => {
+      const { type, session, request, key, hops } = this.at(sequence)
+      return { type, session, request, key, hops }
+    })
+    return this.record('spine.agent.admitted', { name, upTo, events: [...events], places })
   }
 
   closeBreaker(name: string): number {

@@ -53,11 +53,12 @@ function writeOne(
   const open = state.deliveries
   const startable = open.filter(({ status }) => status === 'ready')
   const kind = action % 100
+  if (kind < 18 && Math.floor(action / 100) === 3) return void putBehindOrAdmit(log, first, second)
   if (kind < 18 || open.length === 0) return void publish(log, state, first, second)
   if (kind < 24) return void register(log, first, second)
   if (kind < 26) return void log.remove(pick(AGENTS, first))
   if (kind < 28) return void log.rename(pick(AGENTS, first), pick(AGENTS, second))
-  if (kind < 29) return void pauseOrResume(log, first, second)
+  if (kind < 30) return void pauseOrResume(log, first, second)
   if (kind < 31) return void log.claim(`owner ${first % 3}`)
   if (kind < 35) return void log.start(pick(AGENTS, first), { session: pick(SESSIONS, second) })
   if (kind < 36 && second % 2 === 0) return void budget(log, pick(state.requests, first).id, second)
@@ -151,10 +152,29 @@ function dealWith(letter: DeliveryRecords, second: number): void {
 
 function pauseOrResume(log: LogBuilder, first: number, second: number): void {
   const name = pick(AGENTS, first)
-  if (second % 4 === 0) log.pauseAgent(name)
-  else if (second % 4 === 1) log.resumeAgent(name)
-  else if (second % 3 === 0) log.closeBreaker(name)
+  const act = second % 6
+  if (act === 0) log.pauseAgent(name)
+  else if (act === 1) log.resumeAgent(name)
+  else if (act === 2) log.putBehind(name)
+  else if (act === 3) admit(log, name, first)
+  else if (act === 4) log.closeBreaker(name)
   else log.openBreaker(name, 80_000 + second, second % 5 === 0 ? 1 + (first % log.head) : undefined)
+}
+
+function putBehindOrAdmit(log: LogBuilder, first: number, second: number): void {
+  if (second % 3 === 0) admit(log, pick(AGENTS, first), Math.floor(second / 3))
+  else log.putBehind(pick(AGENTS, first))
+}
+
+/** The events of the last few records. */
+function admit(log: LogBuilder, name: string, first: number): void {
+  const after = Math.max(0, log.head - 1 - (first % 9))
+  const sequences = Array.from({ length: log.head - after }, (_, index) => after + index + 1)
+  log.admit(
+    name,
+    log.head,
+    sequences.filter((sequence) => TYPES.includes(log.at(sequence).type)),
+  )
 }
 
 function fromOutside(delivery: DeliveryRecords, second: number): void {

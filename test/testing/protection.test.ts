@@ -1,8 +1,8 @@
 /** Breakers and rates, with a crash at every append. */
 import { agent, type LogRecord } from 'event-spine'
-import { crashEverywhere, testSpine, type TestSpine } from 'event-spine/testing'
+import { crashEverywhere, SimulatedLog, SimulatedProcess, testSpine, type TestSpine } from 'event-spine/testing'
 import { describe, expect, it } from 'vitest'
-import { Booked, Numbered } from '../support/vocabulary.ts'
+import { Booked, deferred, Inquiry, Numbered } from '../support/vocabulary.ts'
 
 async function recordsOf(spine: { readonly log: TestSpine['log'] }): Promise<readonly LogRecord[]> {
   const all: LogRecord[] = []
@@ -114,6 +114,85 @@ describe('a rate', () => {
     expect(entered).toHaveLength(4)
     for (const [index, at] of entered.entries())
       if (index > 0) expect(at - (entered[index - 1] as number)).toBeGreaterThanOrEqual(60_000)
+    await spine.close()
+  })
+})
+
+describe('an agent that is behind', () => {
+  it('begins in the past and is given everything once, whenever its process dies', async () => {
+    const report = await crashEverywhere(async (open) => {
+      const writing = agent('writing', { on: Numbered, from: 'beginning', emits: [Booked] }, async (evt, ctx) => {
+        ctx.emit(Booked, { service: `n${evt.data.n}` })
+      })
+      const spine = await open({ agents: [writing] })
+      for (const n of [1, 2, 3, 4]) await spine.publish(Numbered, { n }, { session: 's' })
+      await spine.idle()
+      await spine.advance('1m')
+      const done = (await spine.events(Booked)).map(({ data }) => data.service)
+      return { done, behind: spine.agents.list().some(({ behind }) => behind !== undefined) }
+    })
+    expect(report.plays).toBeGreaterThan(5)
+  })
+
+  it('takes no turn and no budget from a request that it was not given yet, whenever its process dies', async () => {
+    let admitted = 0
+    await crashEverywhere(async (open) => {
+      const booking = agent(
+        'booking',
+        { on: Booked, freshness: { newer: [Numbered], then: 'hold' }, emits: [Inquiry] },
+        async (evt, ctx) => {
+          await ctx.sleep('2s')
+          await ctx.step('book', () => null, { effect: true })
+          ctx.emit(Inquiry, { text: `booked ${evt.data.service}` })
+        },
+      )
+      const paying = agent('paying', { on: Numbered }, async (_evt, ctx) => {
+        await ctx.step('pay', () => null, { cost: { estimate: { usd: 1 } } })
+      })
+      const reading = agent('reading', { on: Numbered, emits: [Inquiry] }, async (evt, ctx) => {
+        await ctx.sleep('5s')
+        const isBounded = (await ctx.budget.remaining())['usd'] !== undefined
+        ctx.emit(Inquiry, { text: `read ${evt.data.n}${isBounded ? ' within its budget' : ''}` })
+      })
+      const spine = await open({ agents: [booking, paying, reading], pendingInMemory: 2 })
+      await spine.publish(Booked, { service: 'friday' }, { session: 's' })
+      for (const n of [1, 2, 3, 4]) await spine.publish(Numbered, { n }, { session: 's', budget: { usd: 50 } })
+      await spine.idle()
+      await spine.advance('1m')
+      for (const { type, data } of await recordsOf(spine))
+        if (type === 'spine.agent.admitted') admitted += (data as unknown as { events: number[] }).events.length
+      const texts = (await spine.events(Inquiry)).map(({ data }) => data.text)
+      expect(texts).toEqual([...[1, 2, 3, 4].map((n) => `read ${n} within its budget`), 'booked friday'])
+      return texts
+    })
+    expect(admitted).toBeGreaterThan(0)
+  })
+
+  it('is one for which too much waits: it holds few in memory, and misses nothing', async () => {
+    const log = new SimulatedLog()
+    const done: number[] = []
+    const gate = deferred()
+    const slow = agent('slow', { on: Numbered, concurrency: 2 }, async (evt, ctx) => {
+      await ctx.step('work', () => gate.promise.then(() => void done.push(evt.data.n)))
+    })
+    const options = { engine: log.engine(), agents: [slow], logger: { warn: () => {} } }
+    const { spine } = await SimulatedProcess.start(options, { pendingInMemory: 8 })
+    const published = []
+    for (let n = 0; n < 100; n++) published.push(await spine.publish(Numbered, { n }, { session: `s${n % 3}` }))
+    const [info] = spine.agents.list()
+    expect(info?.behind).toEqual({ since: expect.any(Number), upTo: expect.any(Number) })
+    expect(info?.open).toBeLessThan(20)
+    const last = published[99]?.request as string
+    expect(await spine.settled(last, { within: 20 })).toMatchObject({
+      status: 'open',
+      waiting: [{ agent: 'slow', why: 'behind' }],
+    })
+    gate.resolve()
+    for (const { request } of published) expect((await spine.settled(request)).status).toBe('done')
+    for (const session of [0, 1, 2])
+      expect(done.filter((n) => n % 3 === session)).toEqual(
+        Array.from({ length: 100 }, (_, n) => n).filter((n) => n % 3 === session),
+      )
     await spine.close()
   })
 })
