@@ -175,4 +175,23 @@ describe('DeliveryTable', () => {
     expect(table.add(8, 1)).toBe(row)
     expect([table.attempt[row], table.due[row]]).toEqual([0, 0])
   })
+
+  it('D4 never gives a row to a second delivery of a source, nor to an earlier one', () => {
+    const table = new DeliveryTable()
+    const first = table.add(5, 1)
+    table.drop(first)
+    const second = table.add(5, 2)
+    expect(second).not.toBe(first)
+    const live = table.add(9, 1)
+    expect(live).toBe(first)
+    table.drop(live)
+    table.drop(second)
+    // What opens late takes up the rows of its agent, in its order, and grows no further.
+    for (let source = 6; source < 9; source++) {
+      const late = table.add(source, 2)
+      expect(late).toBe(second)
+      table.drop(late)
+    }
+    expect([table.openCount, table.add(10, 3)]).toEqual([0, first])
+  })
 })

@@ -7,6 +7,9 @@
  * D1  A row is in the queue of its key exactly while it is open and has a key; only the head of a queue may run.
  * D2  A queue is in the order of sources, but what stands at its head is never displaced once it may have begun.
  * D3  Row 0 is nobody: 0 in a link means none.
+ * D4  A row and a source together name one delivery of a process for good, so that whoever remembers them sees when it has
+ *     ended: a row is given to ever later sources, or again to the same delivery. For what opens late (admitted, redriven)
+ *     each agent has rows of its own, which come in its order.
  */
 import type { Sequence } from '../event/sequence.ts'
 
@@ -27,6 +30,8 @@ export const STATUS = { free: 0, queued: 1, ready: 2, backoff: 3, paused: 4, joi
 export type Status = (typeof STATUS)[keyof typeof STATUS]
 
 const ROWS_AT_FIRST = 256
+/** Rows that are looked at for what opens late, before it is given a new one. */
+const LATE_LOOKS = 8
 
 export class DeliveryTable {
   /** Sequence of the record that opened it: with the agent, its name. */
@@ -83,15 +88,24 @@ export class DeliveryTable {
   /** Head of the list of rows that one record opened. */
   #bySource = new Map<Sequence, Row>()
   #free: Row[] = []
+  /** Agent → free rows of what opened late. */
+  readonly #freeLate = new Map<number, Row[]>()
+  #freeLateCount = 0
+  /** The latest source of each row. */
+  #latest: Float64Array = new Float64Array(ROWS_AT_FIRST)
+  #isLate: Uint8Array = new Uint8Array(ROWS_AT_FIRST)
+  #latestOfAll = 0
   #used = 1
 
   get openCount(): number {
-    return this.#used - 1 - this.#free.length
+    return this.#used - 1 - this.#free.length - this.#freeLateCount
   }
 
   /** A new row, linked to its source; the caller fills the columns and links it to its key and request. */
   add(source: Sequence, agent: number): Row {
-    const row = this.#free.pop() ?? this.#next()
+    const row = source > this.#latestOfAll ? (this.#free.pop() ?? this.#next()) : this.#take(source, agent)
+    if (source > this.#latestOfAll) this.#latestOfAll = source
+    this.#latest[row] = source
     this.source[row] = source
     this.agent[row] = agent
     this.attempt[row] = 0
@@ -116,7 +130,33 @@ export class DeliveryTable {
     this.session[row] = ''
     this.partition[row] = ''
     this.key[row] = ''
-    this.#free.push(row)
+    if (this.#isLate[row] === 1) this.#dropLate(row)
+    else this.#free.push(row)
+  }
+
+  /** For a source that may have had a delivery before: D4. */
+  #take(source: Sequence, agent: number): Row {
+    const last = this.#free.at(-1)
+    if (last !== undefined && (this.#latest[last] as number) < source) return this.#free.pop() as Row
+    const late = this.#freeLate.get(agent) ?? []
+    for (let at = late.length - 1; at >= Math.max(0, late.length - LATE_LOOKS); at--) {
+      const row = late[at] as Row
+      if ((this.#latest[row] as number) > source) continue
+      late.splice(at, 1)
+      this.#freeLateCount--
+      return row
+    }
+    const row = this.#next()
+    this.#isLate[row] = last === undefined && source === this.#latestOfAll ? 0 : 1
+    return row
+  }
+
+  #dropLate(row: Row): void {
+    const agent = this.agent[row] as number
+    const late = this.#freeLate.get(agent)
+    if (late === undefined) this.#freeLate.set(agent, [row])
+    else late.push(row)
+    this.#freeLateCount++
   }
 
   /** Whether anything that this record opened is still open. */
@@ -287,6 +327,8 @@ export class DeliveryTable {
     this.#requestNext = u32(this.#requestNext)
     this.#requestPrevious = u32(this.#requestPrevious)
     this.#sibling = u32(this.#sibling)
+    this.#latest = f64(this.#latest)
+    this.#isLate = copyInto(new Uint8Array(rows), this.#isLate)
   }
 }
 
