@@ -150,7 +150,9 @@ export class LaneOwner {
       value: chain,
       fix: 'Hand off instead of calling, or give the work keys of its own.',
     })
-    const data = { command: cycle.command, error: failureOf(error) }
+    // A run that is started over before this is folded has not asked for it (simulator seed 6700033).
+    const generation = state.deliveries.generation[cycle.caller] as number
+    const data = { command: cycle.command, error: failureOf(error), generation }
     this.#write(`reject ${this.#nameOf(cycle.caller)} ${cycle.command}`, [
       fact('spine.step.recorded', rowHeader(state, cycle.caller, clock.now()), data),
     ])

@@ -140,6 +140,11 @@ describeOnEachEngine('calls that meet held keys', (world) => {
     expect(caught).toEqual([
       expect.stringContaining('SPINE_CALL_CYCLE The call waits for its own caller: ben → ann → ben.'),
     ])
+    // It says in which generation the call was asked: a run that starts over meanwhile is not given it (seed 6700033).
+    const rejected = (await world.records(spine)).find(
+      ({ type, data }) => type === 'spine.step.recorded' && 'error' in (data as object),
+    )
+    expect(rejected?.data).toMatchObject({ error: { code: 'SPINE_CALL_CYCLE' }, generation: 0 })
   })
 
   it('strangers who wait for one key are no circle', async () => {
