@@ -2,6 +2,8 @@ import type { Evidence } from '../history.ts'
 import type { Finding } from './index.ts'
 
 const PREEMPTIONS_MAX = 3
+/** What runs from then on has not come to its effects. */
+const ANEW = new Set(['spine.delivery.retried', 'spine.delivery.restarted', 'spine.delivery.redriven'])
 
 interface Run {
   preemptions: number
@@ -38,7 +40,7 @@ export function checkPreemptions({ records }: Evidence): readonly Finding[] {
     }
     if (type === 'spine.step.started' && plain !== true) run.effects.add(command)
     else if (type === 'spine.step.recorded') run.effects.delete(command)
-    else if (type === 'spine.delivery.retried' || type === 'spine.delivery.redriven') run.effects.clear()
+    else if (ANEW.has(type)) run.effects.clear()
     else if (type === 'spine.delivery.preempted') {
       run.preemptions++
       const say = (what: string) => findings.push({ invariant: 'I14', what: `${id} made room at ${sequence}: ${what}` })
