@@ -147,7 +147,7 @@ export class TestWorld {
         // On a turn of its own: the process dies in the middle of a call, which must not return into a new one.
         onKilled: () => void this.crash().catch(() => undefined),
       })
-      const { replay, seed, ...spineOptions } = this.#options
+      const { replay, seed, pendingInMemory, ...spineOptions } = this.#options
       const agents = [...spineOptions.agents, ...this.#references.values()]
       try {
         const starting = SimulatedProcess.start(

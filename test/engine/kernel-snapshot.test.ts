@@ -22,7 +22,7 @@ const folder = mkdtempSync(join(tmpdir(), 'spine-snapshot-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const RECORDS = 55_000
-const SNAPSHOT = 'kernel-4'
+const SNAPSHOT = 'kernel-5'
 
 const sleeping = agent('sleeping', { on: Inquiry, concurrency: 4 }, async (_evt, ctx) => {
   ctx.session.set({ seen: true })
