@@ -437,8 +437,11 @@ function requireFrom({ from, on }: AnyOptions, what: string): void {
       `${what} has 'from' with a join.`,
       'Join what comes from now on; read what came before with spine.log.',
     )
-  if (from === 'now' || from === 'beginning') return
-  requireWholeNumber(from as number, Number.MAX_SAFE_INTEGER, `${what}: from`)
+  if (from === 'now' || from === 'beginning' || (Number.isSafeInteger(from) && (from as number) >= 1)) return
+  throw new SpineError('SPINE_OPTION_INVALID', `${what}: from is ${shown(from)}.`, {
+    value: from,
+    fix: "Use 'now', 'beginning', or the sequence of the first event that it shall be given.",
+  })
 }
 
 function invalid(message: string, fix: string, value?: unknown): SpineError {
