@@ -34,7 +34,8 @@ function keeping(name: string, on: typeof Booked | typeof Invited | typeof Moved
 
 const agents = [keeping('haircut', Booked), keeping('party', Invited), keeping('holiday', Moved)]
 const spine = await createSpine({ engine: memory(), agents })
-const show = (customer: string) => console.log(`  ${customer}: ${[...(calendars.get(customer) ?? [])].sort().join(', ')}`)
+const show = (customer: string) =>
+  console.log(`  ${customer}: ${[...(calendars.get(customer) ?? [])].sort().join(', ')}`)
 
 console.log('Two customers, six entries, all at once:')
 const requests = await Promise.all(

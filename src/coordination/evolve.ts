@@ -266,6 +266,8 @@ function foldCall(state: SpineState, record: LogRecord): void {
   const { target, command, budget } = dataOf(record, 'spine.call.requested')
   const caller = command === undefined ? 0 : rowOf(state, record)
   if (command !== undefined && caller === 0) return
+  // First, because the call inherits what its caller has and holds.
+  const run = command === undefined ? undefined : standing(state, caller, record)
   const row = openDelivery(state, {
     source: record,
     agent: targetIndex(state, target),
@@ -274,10 +276,9 @@ function foldCall(state: SpineState, record: LogRecord): void {
     call: record.sequence,
     ordered: false,
   })
-  if (command === undefined) return
+  if (command === undefined || run === undefined) return
   if (budget !== undefined) carve(state.budgets, caller, row, record, budget)
   else if (state.budgets.spenders.size > 0) inheritPool(state.budgets, caller, row, false)
-  const run = standing(state, caller, record)
   state.deliveries.started[caller] = 0
   run.commands.set(command, { ...openCommand('call', record.sequence), row })
   run.calls.set(record.sequence, command)

@@ -156,6 +156,14 @@ describe('E4: waits for a hold', () => {
     expect(urgency(ann.source, 'ann')).toBe('critical')
   })
 
+  it('lend it to what the holder calls, also by the very call that tells of the hold', () => {
+    const { wanted, urgency, log } = world()
+    const ann = wanted('ann')
+    log.start('cas', { session: 's', priority: 'critical' })
+    const called = ann.records.call('@call dot#0', 'dot')
+    expect([urgency(ann.source, 'ann'), urgency(called, 'dot')]).toEqual(['critical', 'critical'])
+  })
+
   it('in a circle are found, when the hold comes or when the call does', () => {
     const { state, rowOf, marks, log } = world()
     const one = log.start('cas', { session: 's' })
