@@ -145,7 +145,10 @@ export class Dispatcher {
   /** It is ready, and may have been kept from starting by another of its exclusive. What started here needs no second start. */
   letIn(row: Row, source: Sequence): void {
     const run = this.runOf(row, source)
-    if (run?.phase === 'suspended' && this.#host.state.exclusives.placeOf(row)?.waiting.has(row)) run.freshAgain()
+    const { exclusives, turns } = this.#host.state
+    // One that still stands still for a newer turn would come to rest again at once, and let in whoever let it in.
+    const isBarred = exclusives.placeOf(row)?.waiting.has(row) === true && !turns.isStale(row)
+    if (run?.phase === 'suspended' && isBarred) run.freshAgain()
     if (run !== undefined || this.#preemption.isOnItsWay(row, source)) return
     if (!this.#suspended.isForgotten(row, source)) this.ready(row, source)
   }

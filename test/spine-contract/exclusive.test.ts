@@ -266,6 +266,38 @@ describeOnEachEngine('exclusive and freshness', (world) => {
     expect((await spine.settled(first.request)).status).toBe('done')
     expect(order).toEqual(['noted', 'booked'])
   })
+
+  it('two runs that stand still for one turn, a caller and what it called, do not wake each other for ever', async () => {
+    const order: string[] = []
+    const [looked, turned] = [deferred(), deferred()]
+    const freshness = { newer: [Message], then: 'hold' } as const
+    const Inner = agent('inner', { input: Question, output: Answer, exclusive: 'calendar', freshness })
+    const inner = Inner.handle(async (_evt, ctx) => {
+      await ctx.step('look', () => looked.promise)
+      await ctx.step('note', () => void order.push('inner'))
+      return { answer: 'inner' }
+    })
+    const outer = agent('outer', { on: Wanted, exclusive: 'calendar', freshness }, async (_evt, ctx) => {
+      await ctx.call(Inner, { question: 'what?' })
+      await ctx.step('note', () => void order.push('outer'))
+    })
+    const turning = agent('turning', { on: Message }, async (_evt, ctx) => {
+      await ctx.step('read', () => turned.promise)
+      await ctx.step('note', () => void order.push('turn'))
+    })
+    const spine = await world.open({ agents: [inner, outer, turning] })
+    const { request } = await spine.publish(Wanted, { text: 'book' }, { session: 's' })
+    await until(() => spine.agents.list().some(({ name, open }) => name === 'inner' && open > 0))
+    await pause(10)
+    await spine.publish(Message, { text: 'well' }, { session: 's' })
+    await pause(10)
+    looked.resolve()
+    await pause(20)
+    expect(order).toEqual([])
+    turned.resolve()
+    expect((await spine.settled(request)).status).toBe('done')
+    expect(order).toEqual(['turn', 'inner', 'outer'])
+  })
 })
 
 it.each([['a b'], [''], [7], ['x'.repeat(129)]])('refuses the name %j', (exclusive) => {
