@@ -267,7 +267,7 @@ describeOnEachEngine('exclusive and freshness', (world) => {
     expect(order).toEqual(['noted', 'booked'])
   })
 
-  it('two runs that stand still for one turn, a caller and what it called, do not wake each other for ever', async () => {
+  it('a caller and what it called stand still for one turn, and go on in order when it is over', async () => {
     const order: string[] = []
     const [looked, turned] = [deferred(), deferred()]
     const freshness = { newer: [Message], then: 'hold' } as const
